@@ -1,0 +1,42 @@
+# One screen of commands. `just` lists them.
+
+default:
+    @just --list
+
+# what every change must pass
+ci:
+    .ci/run
+
+fmt:
+    cargo fmt --all
+
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+test *args:
+    cargo nextest run --workspace {{args}}
+    cargo test --workspace --doc
+
+# a node on ./data
+serve *args:
+    cargo run --release --bin stemedb -- serve --data-dir data {{args}}
+
+# the README's main job
+tour:
+    cargo run --release --example countries
+
+# micro benchmarks: verification, lenses, the log
+bench *args:
+    cargo bench --workspace {{args}}
+
+# kill -9 under load, more often than in the tests
+crash kills="1000":
+    STEMEDB_CRASH_KILLS={{kills}} cargo nextest run --release -p node --test crash
+
+# every fuzz target for a bounded time
+fuzz seconds="60":
+    fuzz/run.sh {{seconds}}
+
+# schemathesis against a running node
+contract:
+    deploy/contract/run.sh
