@@ -1,1 +1,4 @@
 //! storage
+
+pub mod disk;
+pub mod log;

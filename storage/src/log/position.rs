@@ -1,0 +1,25 @@
+//! Positions: the names of places in the log.
+//!
+//! A position never changes, not even when its segment is compacted, and never names two different frames.
+
+use std::fmt;
+
+/// A place in the log: the segment's number and the offset in the segment as it was first written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The segment's number, from 1.
+    pub segment: u32,
+    /// The offset in bytes in generation 0 of the segment.
+    pub at: u32,
+}
+
+impl Position {
+    /// Before everything in the log.
+    pub const START: Self = Self { segment: 0, at: 0 };
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.segment, self.at)
+    }
+}
