@@ -9,7 +9,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! fixed_bytes {
-    ($(#[$doc:meta])* $name:ident, $length:literal) => {
+    ($(#[$doc:meta])* $name:ident, $archived:ident, $length:literal) => {
         $(#[$doc])*
         #[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[rkyv(derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord))]
@@ -43,13 +43,13 @@ macro_rules! fixed_bytes {
             }
         }
 
-        impl From<&rkyv::Archived<$name>> for $name {
-            fn from(archived: &rkyv::Archived<$name>) -> Self {
+        impl From<&$archived> for $name {
+            fn from(archived: &$archived) -> Self {
                 Self(archived.0)
             }
         }
 
-        impl fmt::Debug for rkyv::Archived<$name> {
+        impl fmt::Debug for $archived {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 $name(self.0).fmt(f)
             }
@@ -59,17 +59,17 @@ macro_rules! fixed_bytes {
 
 fixed_bytes! {
     /// The name of a record: the BLAKE3-256 hash of its canonical bytes, 64 hex digits.
-    RecordId, 32
+    RecordId, ArchivedRecordId, 32
 }
 fixed_bytes! {
     /// The name of an agent: its Ed25519 public key, compressed, 64 hex digits. Not checked to be a usable key.
-    AgentId, 32
+    AgentId, ArchivedAgentId, 32
 }
 fixed_bytes! {
     /// An Ed25519 signature, R then S, 128 hex digits. Not checked against anything.
-    Signature, 64
+    Signature, ArchivedSignature, 64
 }
 fixed_bytes! {
     /// A perceptual hash of an image, 16 hex digits.
-    VisualHash, 8
+    VisualHash, ArchivedVisualHash, 8
 }
