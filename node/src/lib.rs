@@ -1,1 +1,6 @@
-//! node
+//! StemeDB's node and its command line, as a library.
+//!
+//! It joins the other crates with the real clock, disk and network; it holds no rule that nodes must agree on.
+
+pub mod cli;
+pub mod settings;
