@@ -1,0 +1,164 @@
+//! The metrics of one node: every name, help text and bucket in one place. Never a process-wide registry, so that
+//! several nodes can live in one process.
+
+use api::{Ack, Observation};
+use model::lens::Lens;
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+use std::time::Duration;
+
+/// Upper bounds for latencies, in seconds: from 50 us, doubling, to 6.5 s.
+const LATENCY_BUCKETS: [f64; 18] = [
+    0.000_05, 0.000_1, 0.000_2, 0.000_4, 0.000_8, 0.001_6, 0.003_2, 0.006_4, 0.012_8, 0.025_6, 0.051_2, 0.102_4,
+    0.204_8, 0.409_6, 0.819_2, 1.638_4, 3.276_8, 6.553_6,
+];
+/// Upper bounds for the number of records in one commit.
+const COMMIT_BUCKETS: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0];
+
+/// Everything a node counts.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Assertions stored since the node started.
+    pub assertions: IntCounter,
+    /// Seconds a query took inside the database, by lens.
+    query_latency: HistogramVec,
+    /// Seconds from the arrival of a write to its acknowledgement, by `ack`.
+    write_latency: HistogramVec,
+    /// Seconds one `fdatasync` of the log took.
+    pub fsync_latency: Histogram,
+    /// Records made durable by one commit.
+    pub commit_records: Histogram,
+    http_requests: IntCounterVec,
+    http_latency: HistogramVec,
+    /// Bytes on disk, by part: `log` and `index`.
+    pub disk_bytes: IntGaugeVec,
+    /// Whole passes of the scrubber over the log.
+    pub scrub_passes: IntCounter,
+    /// Bytes that the scrubber has read.
+    pub scrub_bytes: IntCounter,
+    /// Damaged places that are known and not served.
+    pub scrub_damaged: IntGauge,
+    /// 1 if the node is ready for traffic.
+    pub ready: IntGauge,
+}
+
+impl Metrics {
+    /// A fresh registry with every metric at zero.
+    ///
+    /// # Errors
+    ///
+    /// Only if two metrics share a name, which a test rules out.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let latency = |name, help| HistogramOpts::new(name, help).buckets(LATENCY_BUCKETS.to_vec());
+        let commit = HistogramOpts::new("stemedb_commit_records", "Records made durable by one commit of the log.");
+        let metrics = Self {
+            assertions: IntCounter::new("stemedb_assertions_total", "Assertions stored since the node started.")?,
+            query_latency: HistogramVec::new(
+                latency("stemedb_query_latency_seconds", "Seconds a query took inside the database, by lens."),
+                &["lens"],
+            )?,
+            write_latency: HistogramVec::new(
+                latency("stemedb_write_latency_seconds", "Seconds from a write's arrival to its acknowledgement."),
+                &["ack"],
+            )?,
+            fsync_latency: Histogram::with_opts(latency(
+                "stemedb_wal_fsync_latency_seconds",
+                "Seconds one fdatasync of the claim log took.",
+            ))?,
+            commit_records: Histogram::with_opts(commit.buckets(COMMIT_BUCKETS.to_vec()))?,
+            http_requests: IntCounterVec::new(
+                Opts::new("stemedb_http_requests_total", "HTTP requests answered, by route and status."),
+                &["route", "status"],
+            )?,
+            http_latency: HistogramVec::new(
+                latency("stemedb_http_latency_seconds", "Seconds until an HTTP answer began, by route."),
+                &["route"],
+            )?,
+            disk_bytes: IntGaugeVec::new(
+                Opts::new("stemedb_disk_bytes", "Bytes on disk, by part: log and index."),
+                &["part"],
+            )?,
+            scrub_passes: IntCounter::new("stemedb_scrub_passes_total", "Whole passes of the scrubber over the log.")?,
+            scrub_bytes: IntCounter::new("stemedb_scrub_bytes_total", "Bytes that the scrubber has read.")?,
+            scrub_damaged: IntGauge::new("stemedb_scrub_damaged", "Damaged places of the log, known and not served.")?,
+            ready: IntGauge::new("stemedb_ready", "1 if the node is ready for traffic, else 0.")?,
+            registry,
+        };
+        metrics.own().into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
+        Ok(metrics)
+    }
+
+    fn own(&self) -> Vec<Box<dyn Collector>> {
+        vec![
+            Box::new(self.assertions.clone()),
+            Box::new(self.query_latency.clone()),
+            Box::new(self.write_latency.clone()),
+            Box::new(self.fsync_latency.clone()),
+            Box::new(self.commit_records.clone()),
+            Box::new(self.http_requests.clone()),
+            Box::new(self.http_latency.clone()),
+            Box::new(self.disk_bytes.clone()),
+            Box::new(self.scrub_passes.clone()),
+            Box::new(self.scrub_bytes.clone()),
+            Box::new(self.scrub_damaged.clone()),
+            Box::new(self.ready.clone()),
+        ]
+    }
+
+    /// The names of the node's own metrics, as documents and alerts spell them, in order.
+    pub fn names(&self) -> Vec<String> {
+        let described = self.own().into_iter().flat_map(|collector| {
+            collector.desc().into_iter().map(|description| description.fq_name.clone()).collect::<Vec<_>>()
+        });
+        let mut names: Vec<_> = described.collect();
+        names.sort();
+        names
+    }
+
+    /// Counts what the HTTP interface saw.
+    pub fn observe(&self, observation: Observation<'_>) {
+        match observation {
+            Observation::Request { route, status, seconds } => {
+                self.http_requests.with_label_values(&[route, &status.to_string()]).inc();
+                self.http_latency.with_label_values(&[route]).observe(seconds);
+            }
+            Observation::Query { lens, seconds } => self.query(lens, seconds),
+        }
+    }
+
+    fn query(&self, lens: Lens, seconds: f64) {
+        self.query_latency.with_label_values(&[lens.as_str()]).observe(seconds);
+    }
+
+    /// Counts an acknowledged write that took `elapsed`.
+    pub fn write(&self, ack: Ack, elapsed: Duration) {
+        self.write_latency.with_label_values(&[ack.as_str()]).observe(elapsed.as_secs_f64());
+    }
+
+    /// Everything in Prometheus' text format, version 0.0.4.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        match TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            Ok(()) => text,
+            Err(error) => {
+                tracing::error!(%error, "metrics could not be printed");
+                String::new()
+            }
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_documented() {
+    let document = include_str!("../../docs/metrics.md");
+    for name in Metrics::new().unwrap().names() {
+        assert!(document.contains(&format!("| `{name}` |")), "{name} is missing in docs/metrics.md");
+    }
+}
