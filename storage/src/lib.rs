@@ -1,4 +1,5 @@
 //! storage
 
 pub mod disk;
+pub mod index;
 pub mod log;
