@@ -4,6 +4,7 @@
 //! socket and no disk.
 
 pub mod database;
+pub mod json;
 mod settings;
 
 pub use database::Database;

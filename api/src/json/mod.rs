@@ -1,0 +1,13 @@
+//! The JSON rim: bytes in, well-formed envelopes out, and back.
+//!
+//! Everything a body's types cannot refuse by themselves is refused here: what is not JSON, keys that stand twice or are
+//! not known, wrong types, other spellings of bytes. Signatures are not verified here.
+
+mod envelope;
+mod path;
+mod print;
+mod reader;
+
+pub use envelope::{Kind, parse_envelope};
+pub use print::{envelope_json, write_envelope};
+pub use reader::DEPTH_MAX;
