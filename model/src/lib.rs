@@ -6,6 +6,7 @@
 
 pub mod acceptance;
 pub mod canonical;
+pub mod clock;
 pub mod hex;
 pub mod home;
 pub mod id;

@@ -273,6 +273,13 @@ impl Vector {
     }
 }
 
+impl ArchivedVector {
+    /// The elements, in place; none if the claim has no vector.
+    pub fn elements(&self) -> impl ExactSizeIterator<Item = f32> {
+        self.0.iter().map(|element| element.to_native())
+    }
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "compared with the original right after")]
 fn exact_f32(number: f64) -> Option<f32> {
     let narrow = Finite::new(number)?.get() as f32;
@@ -316,5 +323,12 @@ impl Meta {
     /// The pairs, sorted by key; none if the claim has no meta.
     pub fn as_slice(&self) -> &[(String, String)] {
         &self.0
+    }
+}
+
+impl ArchivedMeta {
+    /// The pairs, in place, sorted by key; none if the claim has no meta.
+    pub fn pairs(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|pair| (pair.0.as_str(), pair.1.as_str()))
     }
 }
