@@ -65,17 +65,15 @@ fn candidates(scene: &[Told], terms: &Terms) -> Vec<Told> {
 }
 
 fn decision(lens: Lens, scene: &[Told], terms: &Terms) -> Option<Decision> {
-    match resolve_told(lens, scene, terms).outcome {
-        Outcome::Decision(decision) => decision,
-        other => panic!("{other:?}"),
-    }
+    let Outcome::Decision(decision) = resolve_told(lens, scene, terms).outcome else { panic!("not a decision") };
+    decision
 }
 
 fn conflict(scene: &[Told], terms: &Terms) -> Conflict {
-    match resolve_told(Lens::Skeptic, scene, terms).outcome {
-        Outcome::Conflict(conflict) => conflict,
-        other => panic!("{other:?}"),
-    }
+    let Outcome::Conflict(conflict) = resolve_told(Lens::Skeptic, scene, terms).outcome else {
+        panic!("not a conflict")
+    };
+    conflict
 }
 
 /// What each author says last, found the slow way.

@@ -1,5 +1,7 @@
 //! What lenses answer: scenarios as tables, and laws over random scenes.
 
+mod conflicts;
+mod deciding;
 mod laws;
-mod scenarios;
 mod scene;
+mod sifting;

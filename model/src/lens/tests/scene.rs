@@ -6,8 +6,9 @@
 
 use crate::id::{AgentId, ArchivedAgentId, RecordId};
 use crate::lens::*;
-use crate::record::{Lifecycle, SourceClass, Validity};
+use crate::record::{Confidence, Lifecycle, SourceClass, Validity};
 use crate::time::{Stamp, Timestamp};
+use expect_test::Expect;
 use std::fmt::Write;
 
 /// A claim that owns what [`Claim`] borrows.
@@ -50,7 +51,7 @@ impl Told {
             timestamp: time.parse().unwrap(),
             received_at: time.parse().unwrap(),
             value: (*value).to_owned(),
-            confidence: (confidence.parse::<f64>().unwrap() * 1e6).round() as u32,
+            confidence: Confidence::new(confidence.parse().unwrap()).unwrap().millionths().unsigned_abs(),
             source_class: SourceClass::Community,
             lifecycle: Lifecycle::Approved,
             parent: None,
@@ -104,6 +105,17 @@ pub(super) fn tell(lines: &str) -> Vec<Told> {
     lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(Told::parse).collect()
 }
 
+/// Checks what `lens` answers on the claims told in `lines`, at the end of time.
+pub(super) fn check(lens: Lens, lines: &str, expected: Expect) {
+    check_under(Terms::at(Stamp::MAX), lens, lines, expected);
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a case is written where it is checked")]
+pub(super) fn check_under(terms: Terms, lens: Lens, lines: &str, expected: Expect) {
+    let told = tell(lines);
+    expected.assert_eq(&show(&resolve_told(lens, &told, &terms), &told));
+}
+
 pub(super) fn resolve_told(lens: Lens, told: &[Told], terms: &Terms) -> Resolution {
     let claims: Vec<_> = told.iter().map(Told::claim).collect();
     resolve(lens, &claims, terms)
@@ -139,7 +151,8 @@ pub(super) fn show(resolution: &Resolution, told: &[Told]) -> String {
 }
 
 fn names<'n>(claims: impl IntoIterator<Item = &'n usize>, told: &[Told]) -> String {
-    claims.into_iter().map(|at| told[*at].name.to_string()).collect::<Vec<_>>().join(" ")
+    let names: Vec<_> = claims.into_iter().map(|at| told[*at].name.to_string()).collect();
+    if names.is_empty() { "nobody".to_owned() } else { names.join(" ") }
 }
 
 fn show_decision(decision: &Decision, told: &[Told], indent: &str, out: &mut String) {
