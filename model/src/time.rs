@@ -1,6 +1,5 @@
 //! Times as values. Nothing here reads a clock.
 
-
 use rkyv::{Archive, Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU64;

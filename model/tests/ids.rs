@@ -2,6 +2,8 @@
 //!
 //! The body is also sent through its archive: canonical bytes read in place are the same. `PROPTEST_CASES` tries more.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use model::canonical::{canonical_bytes, id_of, write_archived_assertion, write_archived_vote};

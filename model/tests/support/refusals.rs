@@ -68,6 +68,7 @@ fn whole_requests() -> Vec<Value> {
     .to_vec()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn claims() -> Vec<Value> {
     let good = good_claim();
     let long = |length| "x".repeat(length);
@@ -291,6 +292,7 @@ fn votes() -> Vec<Value> {
     .to_vec()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn signatures() -> Vec<Value> {
     let good = good_claim();
     let (head, list) = good.split_once(r#""signatures":["#).unwrap();
