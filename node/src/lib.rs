@@ -3,4 +3,5 @@
 //! It joins the other crates with the real clock, disk and network; it holds no rule that nodes must agree on.
 
 pub mod cli;
+pub mod clock;
 pub mod settings;

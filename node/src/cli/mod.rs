@@ -1,1 +1,113 @@
-//! The command line.
+//! The command line of `stemedb`: everything of the program that is not the running node.
+//!
+//! [`run`] parses, acts and prints; it holds no rule of the database. Commands that talk to a node know it only by its
+//! HTTP interface.
+
+pub mod arguments;
+pub mod client;
+pub mod console;
+pub mod failure;
+pub mod import;
+pub mod keys;
+pub mod stop;
+pub mod text;
+
+mod export;
+mod operate;
+mod read;
+mod settings;
+mod signing;
+mod write;
+
+use crate::clock::{Clock as _, SystemClock};
+use crate::settings::Settings;
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+use client::Client;
+use console::Console;
+use failure::Failure;
+use model::Timestamp;
+pub use operate::Verified;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+/// The columns that a table takes where nobody says how many there are.
+const COLUMNS_DEFAULT: u16 = 100;
+
+/// What commands do that need the node itself. Both get settings that were checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    /// Runs a node and returns when it has stopped.
+    pub serve: fn(Settings) -> Result<(), Failure>,
+    /// Reads and checks everything in a data folder.
+    pub verify: fn(Settings) -> Result<Verified, Failure>,
+}
+
+/// Runs the program with these arguments, the first of them its own name, and says how it ended.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, node: Node) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            // Where not even this can be printed, the exit code still tells.
+            drop(message.print());
+            return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
+        }
+    };
+    let stdout = io::stdout();
+    let for_person = stdout.is_terminal();
+    let mut out = io::BufWriter::new(stdout.lock());
+    let variable = |name: &str| std::env::var(name).ok();
+    let mut console = Console {
+        out: &mut out,
+        for_person,
+        color: for_person && variable("NO_COLOR").is_none_or(|value| value.is_empty()),
+        columns: variable("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(COLUMNS_DEFAULT),
+        progress: io::stderr().is_terminal(),
+        now: Timestamp::from_ms(SystemClock::start().wall_ms()).unwrap_or_else(|| unreachable!("2^53 ms are far")),
+    };
+    let result = act(arguments, node, &mut console);
+    match result.and_then(|()| Ok(out.flush()?)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if failure.is_worth_telling() {
+                eprintln!("stemedb: {}", chain(&failure));
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+fn act(arguments: Arguments, node: Node, console: &mut Console<'_>) -> Result<(), Failure> {
+    let Arguments { at, json, key_dir, command } = arguments;
+    let client = || Client::new(&at.url);
+    let keys = key_dir.unwrap_or_else(|| keys::KeyFolder::default_path(|name| std::env::var(name).ok()));
+    match command {
+        Command::Serve(flags) => (node.serve)(settings::load(&flags)?.settings),
+        Command::Config(config) => config.run(json, console),
+        Command::Keygen(keygen) => keygen.run(&keys, json, console),
+        Command::Assert(assert) => assert.run(&client()?, &keys, json, console),
+        Command::Vote(vote) => vote.run(&client()?, &keys, json, console),
+        Command::Query(query) => query.run(&client()?, &keys, json, console),
+        Command::Skeptic(skeptic) => skeptic.run(&client()?, &keys, json, console),
+        Command::Layered(layered) => layered.run(&client()?, &keys, json, console),
+        Command::Import(import) => match import.run(&client()?, &keys, json, console)?.refused {
+            0 => Ok(()),
+            refused => Err(Failure::Refused(format!("{} lines were refused", text::grouped(refused)))),
+        },
+        Command::Export(export) => export.run(&client()?, console),
+        Command::Status => operate::status(&client()?, &at.admin_url, json, console),
+        Command::Verify(verify) => verify.run(node.verify, json, console),
+        Command::Erase(erase) => erase.run(&Client::new(&at.admin_url)?, json, console),
+        Command::Completions { shell } => operate::completions(shell, console),
+    }
+}
+
+/// A failure and everything it came from, in one line.
+fn chain(failure: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(failure.source(), |cause| cause.source());
+    causes.fold(failure.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Where a command prints, and how: for a person at a terminal, or for whatever reads a pipe.
+//!
+//! It never decides what is printed; ids are only ever shortened for a person who sees a table.
+
+use model::Timestamp;
+use std::io::{self, Write};
+
+/// The output of a command.
+pub struct Console<'a> {
+    /// Where results go.
+    pub out: &'a mut dyn Write,
+    /// Whether a person reads them: then tables fit the screen and may be coloured.
+    pub for_person: bool,
+    /// Whether to colour.
+    pub color: bool,
+    /// How many columns a table may take.
+    pub columns: u16,
+    /// Whether progress may be drawn on the standard error.
+    pub progress: bool,
+    /// The wall clock when the command began.
+    pub now: Timestamp,
+}
+
+/// How much a piece of text should stand out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// What the reader came for.
+    Strong,
+    /// What may be skipped.
+    Dim,
+    /// All is well.
+    Good,
+    /// Worth a second look.
+    Warning,
+    /// Something is wrong.
+    Bad,
+}
+
+impl Console<'_> {
+    /// Writes a line.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    pub fn line(&mut self, text: impl std::fmt::Display) -> io::Result<()> {
+        writeln!(self.out, "{text}")
+    }
+
+    /// Writes JSON: indented for a person, on one line for a program.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    pub fn json(&mut self, value: &serde_json::Value) -> io::Result<()> {
+        if self.for_person { self.line(format_args!("{value:#}")) } else { self.line(value) }
+    }
+
+    /// `text` in a tone, where colours are on.
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        let code = match tone {
+            Tone::Strong => "1",
+            Tone::Dim => "2",
+            Tone::Good => "32",
+            Tone::Warning => "33",
+            Tone::Bad => "31",
+        };
+        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+impl std::fmt::Debug for Console<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Console").field("for_person", &self.for_person).field("columns", &self.columns).finish()
+    }
+}
