@@ -1,134 +1,81 @@
 //! The claim log: the truth from which everything else is rebuilt.
+//!
+//! An append-only sequence of typed frames in segment files. It never interprets a record, never reads a clock, and
+//! never serves a frame whose CRC is wrong. The formats are drawn in `docs/architecture.md`.
+//!
+//! Invariants:
+//! - What [`Log::append`] returned for is found by every later open, whatever crashed, filled up or failed in between.
+//! - One batch is in flight at a time, so only the last one can be torn; damage before it is damage and is reported.
+//! - A position never changes and never names two frames.
+//! - Nothing is cut before a copy of it is durable in `damaged/`.
 
+mod batch;
+mod bytes;
+mod compact;
 mod error;
 mod frame;
+mod manifest;
+mod offsets;
 mod position;
+mod reader;
+mod recovery;
 mod report;
+mod segment;
+mod shared;
+mod spare;
+mod survey;
+mod verify;
+mod walk;
+mod writer;
 
+#[cfg(test)]
+mod tests;
+
+pub use compact::{Compacted, Compactor};
 pub use error::{LogError, ReadError};
 pub use frame::{FRAME_HEADER, Frame, FrameError, RecordKind, SealReason, StoredRecord};
 pub use position::Position;
+pub use reader::{Item, LogReader, OwnedFrame};
 pub use report::{Damage, DamageKind, Recovery};
+pub use spare::SpareJob;
+pub use verify::{Progress, Scrubber};
+pub use writer::Log;
 
-use crate::disk::Disk;
-use std::ops::ControlFlow;
-use std::path::Path;
-use std::sync::Arc;
+use batch::BATCH_HEADER;
+use segment::SEGMENT_HEADER;
 
+/// The longest segment that the format allows, in bytes: 1 GiB.
+pub const SEGMENT_BYTES_LIMIT: u32 = 1 << 30;
+/// The shortest segment that makes sense, in bytes.
+pub const SEGMENT_BYTES_LEAST: u32 = 1024;
+
+/// What can be tuned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// The length of a segment in bytes, [`SEGMENT_BYTES_LEAST`] to [`SEGMENT_BYTES_LIMIT`]. Segments that exist keep
+    /// theirs. Default 64 MiB.
     pub segment_bytes_max: u32,
+    /// The longest batch in bytes; a longer append is several batches and several syncs. Default 8 MiB.
     pub batch_bytes_max: u32,
 }
 
-/// One thing a scan comes across, in log order.
-#[derive(Debug)]
-pub enum Item<'a> {
-    Frame(Position, Frame<'a>),
-    Damage(Damage),
-}
-
-/// A frame read by position. `frame()` decodes on the fly, no allocation.
-#[derive(Debug)]
-pub struct OwnedFrame {}
-impl OwnedFrame {
-    pub fn position(&self) -> Position {
-        unimplemented!()
-    }
-    pub fn frame(&self) -> Frame<'_> {
-        unimplemented!()
+impl Default for Settings {
+    fn default() -> Self {
+        Self { segment_bytes_max: 64 << 20, batch_bytes_max: 8 << 20 }
     }
 }
 
-#[derive(Debug)]
-pub struct Log {}
-impl Log {
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        dir: &Path,
-        settings: Settings,
-        new_store_id: [u8; 16],
-    ) -> Result<(Self, Recovery), LogError> {
-        unimplemented!()
+impl Settings {
+    fn check(&self) -> Result<(), LogError> {
+        let lengths = SEGMENT_BYTES_LEAST..=SEGMENT_BYTES_LIMIT;
+        if lengths.contains(&self.segment_bytes_max) && self.batch_bytes_max > 0 {
+            return Ok(());
+        }
+        Err(LogError::Settings("segment_bytes_max is 1 KiB to 1 GiB, and batch_bytes_max more than 0"))
     }
-    /// Durable on return. Positions in the order of `frames`.
-    pub fn append(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Position>, LogError> {
-        unimplemented!()
-    }
-    pub fn reader(&self) -> LogReader {
-        unimplemented!()
-    }
-    pub fn compactor(&self) -> Compactor {
-        unimplemented!()
-    }
-    pub fn end(&self) -> Position {
-        unimplemented!()
-    }
-    /// Clean stop.
-    pub fn seal(&mut self, now: model::Stamp) -> Result<(), LogError> {
-        unimplemented!()
-    }
-    pub fn sealed_segments(&self) -> Vec<u32> {
-        unimplemented!()
-    }
-    /// Some while no next segment is prepared: run it on a maintenance thread.
-    pub fn wants_spare(&self) -> Option<SpareJob> {
-        unimplemented!()
-    }
-}
 
-#[derive(Debug)]
-pub struct SpareJob {}
-impl SpareJob {
-    pub fn run(&self) -> Result<(), LogError> {
-        unimplemented!()
+    /// The longest frame that fits in a segment.
+    fn frame_bytes_max(&self) -> usize {
+        bytes::wide(self.segment_bytes_max.saturating_sub(SEGMENT_HEADER + BATCH_HEADER + writer::RESERVE + 8))
     }
-}
-
-/// Clone, Send, Sync.
-#[derive(Clone, Debug)]
-pub struct LogReader {}
-impl LogReader {
-    /// `length` is that of the whole frame in bytes: `Frame::length()`.
-    pub fn read(&self, position: Position, length: u32) -> Result<OwnedFrame, ReadError> {
-        unimplemented!()
-    }
-    /// Everything from `from` on, up to the end at the time; returns where to go on.
-    pub fn scan(
-        &self,
-        from: Position,
-        visit: &mut dyn FnMut(Item<'_>) -> ControlFlow<()>,
-    ) -> Result<Position, ReadError> {
-        unimplemented!()
-    }
-    pub fn end(&self) -> Position {
-        unimplemented!()
-    }
-    pub fn store_id(&self) -> [u8; 16] {
-        unimplemented!()
-    }
-}
-
-/// Clone, Send, Sync. Rewrites one sealed segment at a time, while appends and reads go on.
-#[derive(Clone, Debug)]
-pub struct Compactor {}
-impl Compactor {
-    /// `keep` is asked for every frame but seals and offset tables.
-    pub fn compact(
-        &self,
-        segment: u32,
-        now: model::Stamp,
-        keep: &mut dyn FnMut(Position, &Frame<'_>) -> bool,
-    ) -> Result<Compacted, LogError> {
-        unimplemented!()
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compacted {
-    pub frames_kept: u64,
-    pub frames_dropped: u64,
-    pub bytes_before: u64,
-    pub bytes_after: u64,
-    pub damages: Vec<Damage>,
 }

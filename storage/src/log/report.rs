@@ -1,6 +1,7 @@
 //! What the log found wrong, and what opening it found at all: values for programs, sentences for people.
 
 use super::position::Position;
+use super::shared::Segment;
 use model::Stamp;
 use std::fmt;
 
@@ -40,6 +41,13 @@ pub struct Damage {
     pub to: u32,
     /// The file in `damaged/` with a copy of the bytes, if one was made.
     pub copy: Option<String>,
+}
+
+impl Damage {
+    /// Damage to a stretch of `segment`, not copied anywhere.
+    pub(super) fn new(kind: DamageKind, segment: &Segment, from: u32, to: u32) -> Self {
+        Self { kind, segment: segment.number(), generation: segment.generation, from, to, copy: None }
+    }
 }
 
 impl fmt::Display for Damage {

@@ -1,0 +1,62 @@
+//! The next segment's file, prepared before it is needed.
+//!
+//! A new segment is filled with zeros to its full length and synced, so that appending never changes a file's length
+//! and a full disk is met here rather than in the middle of a batch. Until it is adopted the file is no segment.
+
+use super::error::LogError;
+use super::segment::SEGMENT_HEADER;
+use super::shared::{Shared, Spare, failed};
+use crate::disk::Disk;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The name of a file that a maintenance thread prepares.
+pub(super) const SPARE: &str = "spare.tmp";
+/// The name of a file that an append prepares because there is no spare.
+pub(super) const NEXT: &str = "next.tmp";
+/// How much is written at once, in bytes.
+const CHUNK: u32 = 1 << 20;
+
+/// The preparing of the next segment, to be run outside the append path.
+#[derive(Debug)]
+pub struct SpareJob {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl SpareJob {
+    /// Writes and syncs the file. Without it the next roll does the same itself.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::DiskFull`] or [`LogError::Io`]; the log is none the worse and offers the job again.
+    pub fn run(&self) -> Result<(), LogError> {
+        let Shared { disk, dir, settings, .. } = self.shared.as_ref();
+        let made = prepare(disk.as_ref(), &dir.join(SPARE), settings.segment_bytes_max);
+        *self.shared.spare() = if made.is_ok() { Spare::Ready } else { Spare::Absent };
+        made.map_err(failed("prepare the next segment"))
+    }
+}
+
+/// Makes a file of `length` zeros, durably but for its directory entry; none is left behind if that fails.
+pub(super) fn prepare(disk: &dyn Disk, path: &Path, length: u32) -> io::Result<()> {
+    let made = zero_filled(disk, path, length);
+    if made.is_err() {
+        // If this fails too, the next start removes it.
+        drop(disk.remove(path));
+    }
+    made
+}
+
+fn zero_filled(disk: &dyn Disk, path: &Path, length: u32) -> io::Result<()> {
+    let file = disk.create(path)?;
+    let zeros = vec![0; super::bytes::wide(CHUNK.min(length))];
+    let mut at = 0;
+    while at < length {
+        let wanted = CHUNK.min(length - at);
+        file.write_all_at(zeros.get(..super::bytes::wide(wanted)).unwrap_or(&zeros), u64::from(at))?;
+        at += wanted;
+    }
+    debug_assert!(length >= SEGMENT_HEADER, "settings are checked when the log is opened");
+    file.sync_all()
+}
