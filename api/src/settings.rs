@@ -11,6 +11,8 @@ pub struct Settings {
     pub batch_lines_max: usize,
     /// A batch is handed over once its lines have this many bytes. Default 1,048,576.
     pub batch_bytes_max: usize,
+    /// How long a batch that is not full waits for more lines, in milliseconds. Default 2.
+    pub batch_linger_ms: u64,
     /// The most batches of one `POST /v1/records` that are under way at once. Default 4.
     pub batches_in_flight_max: usize,
     /// The most requests under way at once; more get 503. Default 1,024. Health, readiness and metrics do not count.
@@ -33,6 +35,7 @@ impl Default for Settings {
             line_bytes_max: 256 * 1024,
             batch_lines_max: 512,
             batch_bytes_max: 1024 * 1024,
+            batch_linger_ms: 2,
             batches_in_flight_max: 4,
             inflight_requests_max: 1024,
             request_ms_max: 30_000,

@@ -4,10 +4,12 @@
 //! not known, wrong types, other spellings of bytes. Signatures are not verified here.
 
 mod envelope;
+mod naming;
 mod path;
 mod print;
 mod reader;
 
 pub use envelope::{Kind, parse_envelope};
+pub use naming::parse_naming;
 pub use print::{envelope_json, write_envelope};
 pub use reader::DEPTH_MAX;

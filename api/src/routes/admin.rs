@@ -1,0 +1,48 @@
+//! What operators ask, on a listener of their own.
+
+use super::App;
+use super::body::{self, JSON};
+use super::describe::{AdminProblems, EraseProblems, Erased, Naming};
+use crate::database::{Compaction, Erasure, Status};
+use crate::json::parse_naming;
+use crate::problem::Fault;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+
+/// Erase the body of a record for ever.
+///
+/// Its id and stamp remain, so that it never comes back. Compaction removes the bytes from the log.
+#[utoipa::path(
+    post, path = "/v1/admin/erase", tag = "admin", request_body = Naming,
+    responses((status = 200, description = "The record is erased.", body = Erased), EraseProblems),
+)]
+pub(crate) async fn erase(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Json<Erased>, Fault> {
+    body::check_media_type(&headers, JSON)?;
+    let bytes = body::read(&app, &headers, body).await?;
+    let id = parse_naming(&bytes).map_err(Fault::Body)?;
+    let status = match app.database.erase(id).await? {
+        Erasure::Erased => "erased",
+        Erasure::AlreadyErased => "already_erased",
+    };
+    Ok(Json(Erased { id: id.to_string(), status }))
+}
+
+/// Rewrite sealed segments of the log without what is no longer needed.
+#[utoipa::path(
+    post, path = "/v1/admin/compact", tag = "admin",
+    responses((status = 200, description = "What was rewritten.", body = Compaction), AdminProblems),
+)]
+pub(crate) async fn compact(State(app): State<App>) -> Result<Json<Compaction>, Fault> {
+    Ok(Json(app.database.compact().await?))
+}
+
+/// Figures of this node.
+#[utoipa::path(
+    get, path = "/v1/admin/status", tag = "admin",
+    responses((status = 200, description = "Figures of this node.", body = Status), AdminProblems),
+)]
+pub(crate) async fn status(State(app): State<App>) -> Result<Json<Status>, Fault> {
+    Ok(Json(app.database.status().await?))
+}
