@@ -108,6 +108,20 @@ fn batches(c: &mut Criterion) {
     }
 }
 
+/// What an attacker gets: batches in which one signature, or every one, is forged.
+fn forged(c: &mut Criterion) {
+    let mut group = c.benchmark_group("forged");
+    for count in [1, 256] {
+        let mut all = signed(256, 8);
+        all.iter_mut().take(count).for_each(|one| one.message[40] ^= 1);
+        group.throughput(Throughput::Elements(256));
+        group.bench_function(BenchmarkId::new("of 256", count), |b| {
+            b.iter(|| assert!(!batch(&all, &mut KeyCache::default())));
+        });
+    }
+    group.finish();
+}
+
 fn settings() -> Criterion {
     Criterion::default()
         .sample_size(20)
@@ -115,5 +129,5 @@ fn settings() -> Criterion {
         .warm_up_time(std::time::Duration::from_millis(300))
 }
 
-criterion_group! { name = verification; config = settings(); targets = one_by_one, batches }
+criterion_group! { name = verification; config = settings(); targets = one_by_one, batches, forged }
 criterion_main!(verification);

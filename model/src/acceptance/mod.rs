@@ -47,7 +47,8 @@ pub fn accept(envelope: Envelope) -> Result<Record, Refusal> {
 /// Accepts each of a batch of envelopes: the verdicts and refusals of [`accept`], in the same order.
 ///
 /// Sound but for a chance of 2^-128; see [`verify_batch`]. 256 to 1,024 are a good size. A bad signature costs its
-/// neighbours a second check, so at worst a batch takes twice as long as one by one.
+/// neighbours a second check: one among 256 doubles the time, and when all are bad it takes 1.4 times as long as one by
+/// one.
 pub fn accept_batch(envelopes: Vec<Envelope>) -> Vec<Result<Record, Refusal>> {
     accept_batch_with(envelopes, &mut KeyCache::default())
 }
