@@ -27,7 +27,7 @@ impl Export {
     ///
     /// [`Failure`] if the node does not answer to the end, or the output cannot be written.
     pub fn run(&self, client: &Client, console: &mut Console<'_>) -> Result<(), Failure> {
-        let envelopes = client.stream("/v1/export", &[])?;
+        let envelopes = client.stream("/v1/records", &[])?;
         match self.out.as_deref() {
             Some(path) if path.as_os_str() != "-" => to_file(envelopes, path),
             _ => copy(envelopes, console.out),

@@ -5,7 +5,7 @@
 use super::failure::Failure;
 use super::keys::NamedKey;
 use model::record::Authors;
-use model::{AgentId, Body, RecordId, Refusal, acceptance, canonical, hex};
+use model::{AgentId, Body, RecordId, Refusal, acceptance};
 
 /// The authors of what one key signs.
 ///
@@ -23,18 +23,7 @@ pub(super) fn sole_author(agent: AgentId) -> Result<Authors, Refusal> {
 /// [`Refusal`] if the body breaks a rule as a whole.
 pub(super) fn signed_line(body: Body, key: &NamedKey) -> Result<(RecordId, Vec<u8>), Refusal> {
     let record = acceptance::sign(body, std::slice::from_ref(&key.secret))?;
-    let mut line = canonical::canonical_bytes(record.body());
-    line.pop();
-    line.extend_from_slice(b",\"signatures\":[");
-    for (position, (agent, signature)) in record.envelope().signed_by().enumerate() {
-        line.extend_from_slice(if position > 0 { b",{\"agent_id\":\"" } else { b"{\"agent_id\":\"" });
-        hex::push(agent.as_ref(), &mut line);
-        line.extend_from_slice(b"\",\"signature\":\"");
-        hex::push(signature.as_ref(), &mut line);
-        line.extend_from_slice(b"\"}");
-    }
-    line.extend_from_slice(b"]}");
-    Ok((record.id(), line))
+    Ok((record.id(), api::json::envelope_json(record.envelope())))
 }
 
 /// A refusal of what the user typed.

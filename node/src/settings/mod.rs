@@ -113,6 +113,8 @@ settings! {
     http_batch_lines_max: u64 = "512", "http.batch_lines_max", Kind::Count { min: 1, max: 100_000 };
     /// A batch of `POST /v1/records` is handed over once its lines have this many bytes.
     http_batch_bytes_max: u64 = "1MiB", "http.batch_bytes_max", Kind::Bytes { min: KIB, max: GIB };
+    /// How long a batch of `POST /v1/records` that is not full waits for more lines.
+    http_batch_linger_ms: u64 = "2ms", "http.batch_linger_ms", Kind::Millis { min: 0, max: 60_000 };
     /// The most batches of one `POST /v1/records` that are under way at once.
     http_batches_in_flight_max: u64 = "4", "http.batches_in_flight_max", Kind::Count { min: 1, max: 64 };
     /// The most requests under way at once; more get 503 with `Retry-After`. Health and metrics do not count.

@@ -38,7 +38,9 @@ fn assignment(out: &mut String, setting: &Setting, name: &str, loaded: &Loaded) 
     }
 }
 
+/// A default that follows from another setting is shown as dots.
 fn toml_value(setting: &Setting, text: &str) -> String {
+    let text = if text.is_empty() { "..." } else { text };
     if setting.kind.quoted(text) { toml::Value::String(text.to_owned()).to_string() } else { text.to_owned() }
 }
 

@@ -259,3 +259,6 @@ fn send_all(sender: &Sender<'_>, batches: &Mutex<Receiver<Vec<Item>>>, failed: &
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,8 +18,8 @@ use std::time::Duration;
 const ATTEMPTS_MAX: u32 = 8;
 const WAIT_MIN: Duration = Duration::from_millis(200);
 const WAIT_MAX: Duration = Duration::from_secs(15);
-/// The codes of what passes by itself: the same line may be taken later.
-const PASSING: &[&str] = &["overloaded", "not_ready", "unavailable", "timeout", "disk_full", "internal"];
+/// The codes of what is no fault of the line: the rest of the request did not arrive.
+const BROKEN_OFF: &[&str] = &["broken_body", "request_timeout"];
 
 /// A line on its way.
 #[derive(Debug)]
@@ -163,22 +163,20 @@ pub(super) fn refused(line: u64, refusal: &Refusal) -> Refused {
     }
 }
 
-/// A line of the node's answer: a receipt with `status`, or a problem with `code`.
+/// A line of the node's answer: a receipt, or a problem that is final (`refused`) or passes (`failed`).
 fn read_outcome(line: &[u8]) -> Outcome {
     let answer: Value = serde_json::from_slice(line).unwrap_or_default();
     let member = |name| answer.get(name).and_then(Value::as_str);
-    match (member("code"), member("status")) {
-        (Some(code), _) if PASSING.contains(&code) => {
-            Outcome::Again(describe(&answer).unwrap_or_else(|| code.to_owned()))
-        }
-        (Some(code), _) => Outcome::Refused {
+    let code = member("code").unwrap_or_default();
+    match member("status") {
+        Some("created" | "would_create") => Outcome::Created,
+        Some("exists") => Outcome::Exists,
+        Some("refused") if !BROKEN_OFF.contains(&code) => Outcome::Refused {
             code: code.to_owned(),
             field: member("field").unwrap_or("body").to_owned(),
             expected: member("expected").or(member("detail")).unwrap_or("another line").to_owned(),
         },
-        (None, Some("exists")) => Outcome::Exists,
-        (None, Some(_)) => Outcome::Created,
-        (None, None) => Outcome::Again("the node's answer is not understood".to_owned()),
+        _ => Outcome::Again(describe(&answer).unwrap_or_else(|| "the node's answer is not understood".to_owned())),
     }
 }
 
@@ -194,9 +192,10 @@ fn an_answer_is_told_apart() {
         (r#"{"id":"00","status":"created","copies":1,"received_at":"1.0"}"#, "created"),
         (r#"{"id":"00","status":"exists","copies":1,"received_at":"1.0"}"#, "exists"),
         (r#"{"id":"00","status":"would_create"}"#, "created"),
-        (r#"{"code":"bad_hex","field":"epoch","expected":"64 digits"}"#, "epoch 64 digits bad_hex"),
-        (r#"{"code":"erased","detail":"never comes back"}"#, "body never comes back erased"),
-        (r#"{"code":"overloaded","detail":"later"}"#, "again: later (overloaded)"),
+        (r#"{"status":"refused","code":"bad_hex","field":"epoch","expected":"64 digits"}"#, "epoch 64 digits bad_hex"),
+        (r#"{"status":"refused","code":"erased","detail":"never comes back"}"#, "body never comes back erased"),
+        (r#"{"status":"failed","code":"overloaded","detail":"later"}"#, "again: later (overloaded)"),
+        (r#"{"status":"refused","code":"broken_body","detail":"it broke"}"#, "again: it broke (broken_body)"),
         ("half a li", "again: the node's answer is not understood"),
     ] {
         assert_eq!(told(line), expected, "{line}");

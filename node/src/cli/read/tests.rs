@@ -56,7 +56,8 @@ fn a_decision_shows_who_won_and_why() {
         “La Paz” won because its source is observational.
          Excluded  Who        When                   Claim      Why
          Potosí    bbbbbbbb…  2025-10-03 (9 mo ago)  01234567…  A newer claim takes its place.
-    "#]].assert_eq(&shown(&decided(), true));
+    "#]]
+    .assert_eq(&shown(&decided(), true));
 }
 
 #[test]
@@ -86,7 +87,8 @@ fn a_conflict_shows_a_row_a_value_with_its_share() {
                                          bbbbbbbb…            community  2025-10-03 (9 mo ago)
          66,710,000  37.0 %  █████▉      cccccccc…            community  2025-10-03 (9 mo ago)
         contested, conflict score 0.950: 2 values and none clearly prevails (conflict 0.95).
-    "#]].assert_eq(&shown(&answered("skeptic", &conflict), true));
+    "#]]
+    .assert_eq(&shown(&answered("skeptic", &conflict), true));
 }
 
 #[test]
@@ -103,7 +105,8 @@ fn layers_show_a_row_a_tier() {
         observational: It is the only candidate.
         Between the tiers:
         unanimous, conflict score 0.000: Everybody holds one value.
-    "#]].assert_eq(&shown(&answered("layered", &layers), true));
+    "#]]
+    .assert_eq(&shown(&answered("layered", &layers), true));
 }
 
 #[test]
