@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Small files, so that a test does not write half a megabyte to keep ten entries.
 pub(crate) const SMALL: Settings = Settings { cache_bytes: 4 << 20, sled_segment_bytes: 8 << 10 };
@@ -130,7 +129,7 @@ proptest! {
     fn every_engine_is_an_ordered_map(batches in prop::collection::vec(changes(), 1..12), reopen_at in 0usize..12) {
         for engine in Engine::ALL {
             let dir = tempfile::tempdir().unwrap();
-            let mut index: Arc<dyn Index> = engine.open(dir.path(), &SMALL).unwrap();
+            let mut index = engine.open(dir.path(), &SMALL).unwrap();
             let mut model = Model::new();
             for (number, changes) in batches.iter().enumerate() {
                 let mut batch = Batch::default();

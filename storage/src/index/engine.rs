@@ -6,7 +6,6 @@ use super::{Index, IndexError, fjall, memory, sled};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
 
 /// An index engine, chosen by setting. A change of it is a rebuild, by itself, at the next start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,11 +88,11 @@ impl Engine {
     /// # Errors
     ///
     /// [`IndexError::Broken`] and [`IndexError::Panicked`]: the folder cannot be opened as it is.
-    pub fn open(self, folder: &Path, settings: &Settings) -> Result<Arc<dyn Index>, IndexError> {
+    pub fn open(self, folder: &Path, settings: &Settings) -> Result<Box<dyn Index>, IndexError> {
         Ok(match self {
-            Self::Sled => Arc::new(sled::SledIndex::open(folder, settings)?),
-            Self::Fjall => Arc::new(fjall::FjallIndex::open(folder, settings)?),
-            Self::Memory => Arc::new(memory::MemoryIndex::default()),
+            Self::Sled => Box::new(sled::SledIndex::open(folder, settings)?),
+            Self::Fjall => Box::new(fjall::FjallIndex::open(folder, settings)?),
+            Self::Memory => Box::new(memory::MemoryIndex::default()),
         })
     }
 }

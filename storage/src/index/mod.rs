@@ -15,7 +15,7 @@ mod memory;
 mod sled;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 
 pub use engine::{Engine, Settings, UnknownEngine};
 

@@ -1,0 +1,310 @@
+//! From frames to entries: what one stretch of the log changes in the index.
+//!
+//! The only place that decides it; appending, erasing, replay after a crash and rebuild all come through here, so that
+//! they end in the same index. Nothing here writes: it reads the index below and collects a batch on top of it.
+//!
+//! A rebuild goes twice over the log. [`Changes::note`] settles where each id is and what was erased; then
+//! [`Changes::post`] files what is still there. [`Changes::take`] does both for one frame, and takes back what an earlier
+//! frame filed. Invariant: a record is filed under its position exactly if its `i` entry names that position.
+
+use super::error::ReadError;
+use super::summary::{Counts, Garbage};
+use crate::index::entry::{IdEntry, Posting, Question, agent_key, claims_on, predicate_key};
+use crate::index::{Batch, Index, IndexError};
+use crate::log::{self, Frame, LogReader, Position, RecordKind};
+use crate::stored::StoredRecord;
+use model::record::{Predicate, Subject};
+use model::{AgentId, Home, RecordId, Stamp};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+/// Changes of the index that are not applied yet.
+#[derive(Debug)]
+pub(super) struct Changes<'a> {
+    index: &'a dyn Index,
+    log: &'a LogReader,
+    batch: Batch,
+    /// The counts, with these changes.
+    pub(super) counts: Counts,
+    /// What has become garbage by these changes, by segment.
+    garbage: BTreeMap<u32, Garbage>,
+}
+
+/// What a record is filed under.
+pub(super) enum Filing {
+    /// An assertion: its question and its authors.
+    Claim(Question, Vec<AgentId>),
+    /// A vote: its target.
+    Vote(RecordId),
+    /// Nothing but its id.
+    IdOnly,
+}
+
+impl Filing {
+    /// What `record` is filed under.
+    pub(super) fn of(record: &StoredRecord) -> Self {
+        let claim = record.assertion().and_then(|signed| {
+            let assertion = &signed.assertion;
+            let question = Question {
+                subject: Subject::new(assertion.subject.as_str()).ok()?,
+                predicate: Predicate::new(assertion.predicate.as_str()).ok()?,
+            };
+            Some(Self::Claim(question, assertion.authors.as_slice().iter().map(AgentId::from).collect()))
+        });
+        let vote = || record.vote().map(|signed| Self::Vote(RecordId::from(&signed.vote.target)));
+        claim.or_else(vote).unwrap_or(Self::IdOnly)
+    }
+
+    /// The key of its posting, if it has one.
+    pub(super) fn posting_key(&self, position: Position) -> Option<Vec<u8>> {
+        match self {
+            Self::Claim(question, _) => Some(Posting::claim_key(question, position)),
+            Self::Vote(target) => Some(Posting::vote_key(target, position)),
+            Self::IdOnly => None,
+        }
+    }
+}
+
+impl<'a> Changes<'a> {
+    /// No changes yet.
+    pub(super) fn new(index: &'a dyn Index, log: &'a LogReader, counts: Counts) -> Self {
+        Self { index, log, batch: Batch::default(), counts, garbage: BTreeMap::new() }
+    }
+
+    /// The batch of all changes.
+    pub(super) fn into_batch(mut self) -> Result<Batch, ReadError> {
+        for (segment, more) in std::mem::take(&mut self.garbage) {
+            let before = self.get(&Garbage::key(segment))?.as_deref().and_then(Garbage::decode).unwrap_or_default();
+            let bytes = before.bytes + more.bytes;
+            self.batch.put(Garbage::key(segment), Garbage { bytes, erased: before.erased + more.erased }.encode());
+        }
+        Ok(self.batch)
+    }
+
+    /// The `i` entry of `id`, as these changes leave it.
+    pub(super) fn id_entry(&self, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {
+        let value = self.get(&IdEntry::key(id))?;
+        value.map(|value| IdEntry::decode(&value).ok_or_else(|| unreadable("i", id).into())).transpose()
+    }
+
+    /// Takes a frame that is new to the whole index.
+    pub(super) fn take(&mut self, position: Position, frame: &Frame<'_>) -> Result<(), ReadError> {
+        self.note_and(position, frame, true)?;
+        self.post(position, frame)
+    }
+
+    /// Takes a frame that is new to the `i` entries, while nothing from before it is filed yet.
+    pub(super) fn note(&mut self, position: Position, frame: &Frame<'_>) -> Result<(), ReadError> {
+        self.note_and(position, frame, false)
+    }
+
+    /// Files a record whose `i` entry names this position.
+    pub(super) fn post(&mut self, position: Position, frame: &Frame<'_>) -> Result<(), ReadError> {
+        let Frame::Record(record) = frame else { return Ok(()) };
+        match self.id_entry(&record.id)? {
+            Some(entry) if entry.position == position && !entry.erased => self.file(position, record, &entry),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_and(&mut self, position: Position, frame: &Frame<'_>, filed: bool) -> Result<(), ReadError> {
+        let length = frame_length(frame);
+        match frame {
+            Frame::Record(record) => self.note_record(position, length, record, filed),
+            Frame::Stamp { id, stamp, .. } => self.note_stamp(id, *stamp, filed),
+            Frame::Erased { id, home, stamp, .. } => self.note_erased(position, length, (*id, *home, *stamp), filed),
+            Frame::Close { .. }
+            | Frame::Ceiling { .. }
+            | Frame::HomeDropped { .. }
+            | Frame::Hint(_)
+            | Frame::HintDone { .. }
+            | Frame::Seal { .. }
+            | Frame::Offsets { .. } => Ok(()),
+        }
+    }
+
+    /// A record that is new, or the same one again: the later frame is the one that counts.
+    fn note_record(
+        &mut self,
+        position: Position,
+        length: u32,
+        record: &log::StoredRecord<'_>,
+        filed: bool,
+    ) -> Result<(), ReadError> {
+        match self.id_entry(&record.id)? {
+            Some(old) if old.position == position => return Ok(()),
+            Some(old) if old.erased => {
+                self.garbage_at(position, length, 1);
+                return Ok(());
+            }
+            Some(old) => {
+                self.garbage_at(old.position, old.length, 0);
+                let again = StoredRecord::new(record, record.stamp).filter(|_| filed);
+                let key = again.and_then(|again| Filing::of(&again).posting_key(old.position));
+                key.into_iter().for_each(|key| self.batch.delete(key));
+            }
+            None => *self.counts.of(record.kind) += 1,
+        }
+        let log::StoredRecord { home, stamp, kind, .. } = *record;
+        let entry = IdEntry { position, length, home, stamp, kind, erased: false };
+        self.batch.put(IdEntry::key(&record.id), entry.encode());
+        Ok(())
+    }
+
+    fn note_stamp(&mut self, id: &RecordId, stamp: Stamp, filed: bool) -> Result<(), ReadError> {
+        let Some(mut entry) = self.id_entry(id)? else { return Ok(()) };
+        entry.stamp = stamp;
+        self.batch.put(IdEntry::key(id), entry.encode());
+        if filed && !entry.erased {
+            let key = Filing::of(&self.read(&entry)?).posting_key(entry.position);
+            let posting = Posting { position: entry.position, length: entry.length, stamp };
+            key.into_iter().for_each(|key| self.batch.put(key, posting.value()));
+        }
+        Ok(())
+    }
+
+    fn note_erased(
+        &mut self,
+        position: Position,
+        length: u32,
+        (id, home, stamp): (RecordId, Home, Stamp),
+        filed: bool,
+    ) -> Result<(), ReadError> {
+        let old = self.id_entry(&id)?;
+        match old {
+            Some(old) if old.erased => return Ok(()),
+            Some(old) => {
+                if filed {
+                    self.take_back(&old)?;
+                }
+                self.garbage_at(old.position, old.length, 1);
+                let count = self.counts.of(old.kind);
+                *count = count.saturating_sub(1);
+            }
+            None => {}
+        }
+        self.counts.erased += 1;
+        let kind = old.map_or(RecordKind::Opaque, |old| old.kind);
+        let entry = IdEntry { position, length, home, stamp, kind, erased: true };
+        self.batch.put(IdEntry::key(&id), entry.encode());
+        Ok(())
+    }
+
+    /// Files a record under its question or target, its predicate and its authors.
+    fn file(&mut self, position: Position, record: &log::StoredRecord<'_>, entry: &IdEntry) -> Result<(), ReadError> {
+        let Some(stored) = StoredRecord::new(record, entry.stamp) else {
+            tracing::error!(%position, id = %record.id, "the archive of a record is not well-formed; it is not indexed");
+            return Ok(());
+        };
+        let filing = Filing::of(&stored);
+        let posting = Posting { position, length: entry.length, stamp: entry.stamp };
+        filing.posting_key(position).into_iter().for_each(|key| self.batch.put(key, posting.value()));
+        if let Filing::Claim(question, authors) = filing {
+            self.put_if_new(predicate_key(&question))?;
+            authors.iter().try_for_each(|author| self.put_if_new(agent_key(author, &question)))?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what [`Changes::file`] filed, also under predicate and authors if no other claim needs it there.
+    fn take_back(&mut self, old: &IdEntry) -> Result<(), ReadError> {
+        let filing = Filing::of(&self.read(old)?);
+        filing.posting_key(old.position).into_iter().for_each(|key| self.batch.delete(key));
+        let Filing::Claim(question, authors) = filing else { return Ok(()) };
+        let others = self.postings(&claims_on(&question))?;
+        if others.is_empty() {
+            self.batch.delete(predicate_key(&question));
+        }
+        let mut still = Vec::new();
+        for other in &others {
+            match read_posting(self.log, other).map(|record| Filing::of(&record)) {
+                Ok(Filing::Claim(_, speakers)) => still.extend(speakers),
+                Ok(Filing::Vote(_) | Filing::IdOnly) | Err(ReadError::Log(log::ReadError::Damaged(_))) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for author in authors.iter().filter(|author| !still.contains(author)) {
+            self.batch.delete(agent_key(author, &question));
+        }
+        Ok(())
+    }
+
+    /// The postings under `prefix`, as these changes leave them.
+    fn postings(&self, prefix: &[u8]) -> Result<Vec<Posting>, ReadError> {
+        let mut found = BTreeMap::new();
+        self.index.scan(prefix, &[], &mut |key, value| {
+            found.insert(key.to_vec(), value.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        for (key, value) in self.batch.changes_under(prefix) {
+            match value {
+                Some(value) => found.insert(key.to_vec(), value.to_vec()),
+                None => found.remove(key),
+            };
+        }
+        let posting = |(key, value): (&Vec<u8>, &Vec<u8>)| {
+            let tail = key.get(prefix.len()..).unwrap_or_default();
+            Posting::decode(tail, value).ok_or_else(|| unreadable("q", &"posting").into())
+        };
+        found.iter().map(posting).collect()
+    }
+
+    fn put_if_new(&mut self, key: Vec<u8>) -> Result<(), ReadError> {
+        if self.get(&key)?.is_none() {
+            self.batch.put(key, Vec::new());
+        }
+        Ok(())
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        match self.batch.change(key) {
+            Some(change) => Ok(change.map(<[u8]>::to_vec)),
+            None => Ok(self.index.get(key)?),
+        }
+    }
+
+    /// A record that is filed. If its frame is damaged, what it is filed under is known to a rebuild only.
+    fn read(&self, entry: &IdEntry) -> Result<StoredRecord, ReadError> {
+        let IdEntry { position, length, stamp, .. } = *entry;
+        match read_posting(self.log, &Posting { position, length, stamp }) {
+            Err(ReadError::Log(log::ReadError::Damaged(_))) => Err(disagrees("a damaged frame is", position).into()),
+            read => read,
+        }
+    }
+
+    fn garbage_at(&mut self, position: Position, length: u32, erased: u32) {
+        let garbage = self.garbage.entry(position.segment).or_default();
+        garbage.bytes += u64::from(length);
+        garbage.erased += erased;
+    }
+}
+
+/// The length of a whole frame in bytes.
+pub(super) fn frame_length(frame: &Frame<'_>) -> u32 {
+    u32::try_from(frame.length()).unwrap_or(u32::MAX)
+}
+
+/// Reads the record that a posting points to, with the posting's stamp.
+///
+/// # Errors
+///
+/// [`IndexError::Disagrees`] if something else is there.
+pub(super) fn read_posting(log: &LogReader, posting: &Posting) -> Result<StoredRecord, ReadError> {
+    let Posting { position, length, stamp } = *posting;
+    let owned = match log.read(position, length) {
+        Err(log::ReadError::Gone(_)) => return Err(disagrees("nothing is", position).into()),
+        read => read?,
+    };
+    let Frame::Record(record) = owned.frame() else { return Err(disagrees("no record is", position).into()) };
+    StoredRecord::new(&record, stamp).ok_or(ReadError::Archive(position))
+}
+
+/// The index points to `position`, where `what` it should be.
+pub(super) fn disagrees(what: &str, position: Position) -> IndexError {
+    IndexError::Disagrees(format!("{what} at {position}, where an entry points"))
+}
+
+/// The entry for `of` in table `table` cannot be decoded.
+pub(super) fn unreadable(table: &str, of: &dyn std::fmt::Display) -> IndexError {
+    IndexError::Disagrees(format!("the {table} entry of {of} cannot be read"))
+}

@@ -1,0 +1,227 @@
+//! Comparing the index with the log after an unclean stop.
+//!
+//! Both ways: every record in the log has its entries, and every entry points to what it says. It repairs nothing: one
+//! disagreement is reason enough to rebuild. In steps, each of which keeps writes out while it runs.
+
+use super::change::{Filing, disagrees, frame_length, read_posting, unreadable};
+use super::error::ReadError;
+use super::shared::{Shared, Writer};
+use crate::index::entry::{
+    self, IdEntry, Posting, Table, agent_key, agent_question, claims_on, predicate_key, predicate_question,
+};
+use crate::index::{Index, IndexError};
+use crate::log::{self, Frame, Item, LogReader, Position};
+use crate::stored::StoredRecord;
+use model::RecordId;
+use std::ops::ControlFlow;
+
+/// How many frames or entries one step compares: some milliseconds.
+const STEP: usize = 256;
+
+/// How far the comparison is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Check {
+    /// Every frame before it has its entries.
+    Log(Position),
+    /// And every entry before this key points to what it says.
+    Index(Vec<u8>),
+}
+
+impl Default for Check {
+    fn default() -> Self {
+        Self::Log(Position::START)
+    }
+}
+
+impl Shared {
+    /// Takes one step of the check, if one is due. Returns how much it compared, 0 when none is due any more.
+    pub(super) fn check_on(&self, writer: &mut Writer) -> Result<u64, ReadError> {
+        let Some(check) = writer.check.take() else { return Ok(0) };
+        let (compared, next) = self.with_index(|index| Comparison { index, log: &self.log }.step(check))?;
+        writer.check = next;
+        Ok(compared.max(1))
+    }
+
+    /// Compares everything; for `verify`. `progress` is told how much was compared so far.
+    pub(super) fn check_all(&self, progress: &mut dyn FnMut(u64)) -> Result<(), ReadError> {
+        let (mut check, mut compared) = (Some(Check::default()), 0);
+        while let Some(now) = check {
+            let writer = self.writer();
+            let (more, next) = self.with_index(|index| Comparison { index, log: &self.log }.step(now))?;
+            drop(writer);
+            compared += more;
+            check = next;
+            progress(compared);
+        }
+        Ok(())
+    }
+}
+
+struct Comparison<'a> {
+    index: &'a dyn Index,
+    log: &'a LogReader,
+}
+
+impl Comparison<'_> {
+    fn step(&self, check: Check) -> Result<(u64, Option<Check>), ReadError> {
+        match check {
+            Check::Log(from) => self.log_step(from),
+            Check::Index(from) => self.index_step(&from),
+        }
+    }
+
+    fn log_step(&self, from: Position) -> Result<(u64, Option<Check>), ReadError> {
+        let (mut compared, mut failed) = (0, None);
+        let next = self.log.scan(from, &mut |item| {
+            if let Item::Frame(position, frame) = item {
+                compared += 1;
+                failed = self.frame(position, &frame).err();
+            }
+            if failed.is_some() || compared == STEP { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        match failed {
+            Some(error) => Err(error),
+            None if compared < STEP => Ok((compared as u64, Some(Check::Index(Vec::new())))),
+            None => Ok((compared as u64, Some(Check::Log(next)))),
+        }
+    }
+
+    /// Whether the entries of one frame are there.
+    fn frame(&self, position: Position, frame: &Frame<'_>) -> Result<(), ReadError> {
+        if let Frame::Erased { id, .. } = frame {
+            return match self.id_entry(id)? {
+                Some(entry) if entry.erased => Ok(()),
+                _ => Err(missing("erased i", position).into()),
+            };
+        }
+        let Frame::Record(record) = frame else { return Ok(()) };
+        match self.id_entry(&record.id)? {
+            None => Err(missing("i", position).into()),
+            Some(entry) if entry.erased || entry.position > position => Ok(()),
+            Some(entry) if entry.position < position => Err(missing("newer i", position).into()),
+            Some(entry) if entry.length != frame_length(frame) || entry.home != record.home => {
+                Err(disagrees("another frame is", position).into())
+            }
+            // A record whose archive is not well-formed has no other entries.
+            Some(entry) => StoredRecord::new(record, entry.stamp).map_or(Ok(()), |stored| self.filed(&stored, &entry)),
+        }
+    }
+
+    /// Whether a record is filed under everything it should be.
+    fn filed(&self, record: &StoredRecord, entry: &IdEntry) -> Result<(), ReadError> {
+        let filing = Filing::of(record);
+        let posting = Posting { position: entry.position, length: entry.length, stamp: entry.stamp };
+        if let Some(key) = filing.posting_key(entry.position)
+            && self.index.get(&key)? != Some(posting.value())
+        {
+            return Err(missing("posting", entry.position).into());
+        }
+        if let Filing::Claim(question, authors) = filing {
+            let by_agent = authors.iter().map(|author| agent_key(author, &question));
+            for key in by_agent.chain([predicate_key(&question)]) {
+                if self.index.get(&key)?.is_none() {
+                    return Err(missing("p or a", entry.position).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn index_step(&self, from: &[u8]) -> Result<(u64, Option<Check>), ReadError> {
+        let mut page = Vec::with_capacity(STEP);
+        self.index.scan(&[], from, &mut |key, value| {
+            page.push((key.to_vec(), value.to_vec()));
+            if page.len() == STEP { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        page.iter().try_for_each(|(key, value)| self.entry(key, value))?;
+        let next = page.last().filter(|_| page.len() == STEP).map(|(key, _)| {
+            let mut after = key.clone();
+            after.push(0);
+            Check::Index(after)
+        });
+        Ok((page.len() as u64, next))
+    }
+
+    /// Whether one entry says what the log says.
+    fn entry(&self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
+        let tables = [Table::Id, Table::Question, Table::Predicate, Table::Agent, Table::Vote, Table::Meta];
+        let table = tables.into_iter().find(|table| key.first() == Some(&table.byte()));
+        let broken = || IndexError::Disagrees(format!("the entry {} cannot be read", key.escape_ascii()));
+        let truthful = match table.ok_or_else(broken)? {
+            Table::Meta => true,
+            Table::Id => {
+                let id = entry::entry_id(key).ok_or_else(broken)?;
+                self.id_entry_is_true(&id, &IdEntry::decode(value).ok_or_else(broken)?)?
+            }
+            Table::Question => {
+                let (_, tail) = entry::claim_question(key).ok_or_else(broken)?;
+                self.posting_is_true(key, &Posting::decode(tail, value).ok_or_else(broken)?)?
+            }
+            Table::Vote => {
+                let (_, tail) = entry::vote_target(key).ok_or_else(broken)?;
+                self.posting_is_true(key, &Posting::decode(tail, value).ok_or_else(broken)?)?
+            }
+            Table::Predicate => {
+                let question = predicate_question(key).ok_or_else(broken)?;
+                self.any_claim(&question, |_| true)?
+            }
+            Table::Agent => {
+                let (agent, question) = agent_question(key).ok_or_else(broken)?;
+                self.any_claim(
+                    &question,
+                    |filing| matches!(filing, Filing::Claim(_, authors) if authors.contains(&agent)),
+                )?
+            }
+        };
+        if truthful { Ok(()) } else { Err(IndexError::Disagrees(key.escape_ascii().to_string()).into()) }
+    }
+
+    /// Whether the frame that an `i` entry names is there. A damaged one is the log's business, not the index's.
+    fn id_entry_is_true(&self, id: &RecordId, entry: &IdEntry) -> Result<bool, ReadError> {
+        let owned = match self.log.read(entry.position, entry.length) {
+            Err(log::ReadError::Damaged(_)) => return Ok(true),
+            Err(log::ReadError::Gone(_)) => return Ok(false),
+            read => read?,
+        };
+        let frame = owned.frame();
+        let is_record = matches!(frame, Frame::Record(record) if record.id == *id && record.home == entry.home);
+        let is_erased = matches!(frame, Frame::Erased { id: erased, home, .. } if erased == *id && home == entry.home);
+        Ok(if entry.erased { is_erased } else { is_record })
+    }
+
+    /// Whether a posting is where the record it points to is filed, and the record counts.
+    fn posting_is_true(&self, key: &[u8], posting: &Posting) -> Result<bool, ReadError> {
+        let record = match read_posting(self.log, posting) {
+            Err(ReadError::Log(log::ReadError::Damaged(_))) => return Ok(true),
+            read => read?,
+        };
+        let filed_here = Filing::of(&record).posting_key(posting.position).as_deref() == Some(key);
+        let entry = self.id_entry(&record.id())?;
+        Ok(filed_here && entry.is_some_and(|entry| entry.position == posting.position && entry.stamp == posting.stamp))
+    }
+
+    /// Whether a claim on `question` is as wanted. A damaged one might be.
+    fn any_claim(&self, question: &entry::Question, wanted: impl Fn(&Filing) -> bool) -> Result<bool, ReadError> {
+        let (prefix, mut found, mut failed) = (claims_on(question), false, None);
+        self.index.scan(&prefix, &[], &mut |key, value| {
+            let posting = Posting::decode(key.get(prefix.len()..).unwrap_or_default(), value);
+            match posting.map(|posting| read_posting(self.log, &posting)) {
+                None => failed = Some(unreadable("q", &key.escape_ascii()).into()),
+                Some(Ok(record)) => found = wanted(&Filing::of(&record)),
+                Some(Err(ReadError::Log(log::ReadError::Damaged(_)))) => found = true,
+                Some(Err(error)) => failed = Some(error),
+            }
+            if found || failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+
+    fn id_entry(&self, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {
+        let value = self.index.get(&IdEntry::key(id))?;
+        value.map(|value| IdEntry::decode(&value).ok_or_else(|| unreadable("i", id).into())).transpose()
+    }
+}
+
+fn missing(what: &str, position: Position) -> IndexError {
+    IndexError::Disagrees(format!("the {what} entry of the frame at {position} is missing"))
+}

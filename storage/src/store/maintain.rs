@@ -1,0 +1,149 @@
+//! What is done beside reading and writing: rebuilding, checking, compacting, scrubbing.
+//!
+//! It decides what is due and never when: a thread of the node's calls it, in a simulation the test does.
+
+use super::error::{ReadError, StoreError};
+use super::shared::Shared;
+use super::summary::Garbage;
+use crate::index::entry::IdEntry;
+use crate::log::{Compacted, Damage, Frame, Item, LogError, Position, Scrubber};
+use crate::stored::StoredRecord;
+use model::RecordId;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Maintains a store. More than one does no harm.
+#[derive(Debug)]
+pub struct Maintenance {
+    shared: Arc<Shared>,
+    scrubber: Scrubber,
+}
+
+/// What a stretch of scrubbing found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Stretches of the log that are not what was written.
+    pub damages: Vec<Damage>,
+    /// Records whose frame is sound and whose content does not hash to their id.
+    pub misnamed: Vec<(Position, RecordId)>,
+    /// Whether this stretch ended at the end of the log; the next one begins at its start.
+    pub finished: bool,
+}
+
+impl Maintenance {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let scrubber = shared.log.scrubber();
+        Self { shared, scrubber }
+    }
+
+    /// Takes one step of what is due to the index: rebuilding it, or comparing it with the log after an unclean stop.
+    /// Returns whether there is more to do. Some 20 ms, during which no record is appended.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if there is a reason that a rebuild does not remove, a full disk for one. Try again later.
+    pub fn step(&mut self) -> Result<bool, StoreError> {
+        let mut writer = self.shared.writer();
+        match self.shared.step(&mut writer) {
+            Ok(done) => Ok(done > 0),
+            Err(StoreError::Read(ReadError::Index(_) | ReadError::Rebuilding(_))) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Rewrites the sealed segment that gains most from it, if one holds an erased body or more garbage than the setting
+    /// allows. Reads and appends go on. Returns what came of it; `None` if no segment is due.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; the segment is as it was.
+    pub fn compact(&mut self) -> Result<Option<Compacted>, StoreError> {
+        let shared = &self.shared;
+        shared.must_have_postings()?;
+        for (segment, before) in self.due()? {
+            // What compaction drops must not be missed by an index that a crash takes back in time.
+            shared.with_index(|index| Ok(index.flush()?))?;
+            let keep = &mut |position: Position, frame: &Frame<'_>| shared.is_needed(position, frame);
+            let compacted = match shared.compactor.compact(segment, shared.stamp(), keep) {
+                Err(LogError::NotSealed(_)) => continue,
+                compacted => compacted?,
+            };
+            let _writer = shared.writer();
+            shared.with_index(|index| {
+                let key = Garbage::key(segment);
+                let now = index.get(&key)?.as_deref().and_then(Garbage::decode).unwrap_or_default();
+                let mut batch = crate::index::Batch::default();
+                match now.without(before) {
+                    Garbage { bytes: 0, erased: 0 } => batch.delete(key),
+                    left => batch.put(key, left.encode()),
+                }
+                Ok(index.apply(batch)?)
+            })?;
+            return Ok(Some(compacted));
+        }
+        Ok(None)
+    }
+
+    /// Reads on in the log for about `bytes_max` bytes, checking every checksum and every id.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Log`] if the disk refuses; damage is no error, it is reported.
+    pub fn scrub(&mut self, bytes_max: u64) -> Result<Scrubbed, ReadError> {
+        let mut found = Scrubbed::default();
+        let progress = self.scrubber.step(bytes_max, &mut |item| match item {
+            Item::Damage(damage) => found.damages.push(damage),
+            Item::Frame(position, Frame::Record(record)) => {
+                let computed = StoredRecord::new(&record, record.stamp).and_then(|stored| stored.computed_id());
+                if computed != Some(record.id) {
+                    found.misnamed.push((position, record.id));
+                }
+            }
+            Item::Frame(..) => {}
+        })?;
+        found.bytes = progress.bytes;
+        found.finished = progress.complete;
+        Ok(found)
+    }
+
+    /// The segments that are due, those with erased bodies first, then by garbage.
+    fn due(&self) -> Result<Vec<(u32, Garbage)>, ReadError> {
+        let mut due = Vec::new();
+        self.shared.with_index(|index| {
+            index.scan(&Garbage::prefix(), &[], &mut |key, value| {
+                due.extend(Garbage::segment(key).zip(Garbage::decode(value)));
+                ControlFlow::Continue(())
+            })?;
+            Ok(())
+        })?;
+        let settings = &self.shared.place.settings;
+        let bytes_max = u64::from(settings.log.segment_bytes_max) * u64::from(settings.garbage_percent_max) / 100;
+        let open = self.shared.log.end().segment;
+        due.retain(|(segment, garbage)| *segment < open && (garbage.erased > 0 || garbage.bytes > bytes_max));
+        due.sort_by_key(|(segment, garbage)| (garbage.erased == 0, u64::MAX - garbage.bytes, *segment));
+        Ok(due)
+    }
+}
+
+impl Shared {
+    /// Whether the log still needs a frame. When in doubt, it does.
+    fn is_needed(&self, position: Position, frame: &Frame<'_>) -> bool {
+        let unless = |id: &RecordId, obsolete: &dyn Fn(IdEntry) -> bool| {
+            self.id_entry(id).ok().flatten().is_none_or(|entry| !obsolete(entry))
+        };
+        match frame {
+            Frame::Record(record) => unless(&record.id, &|entry| entry.erased || entry.position > position),
+            Frame::Erased { id, .. } => unless(id, &|entry| entry.erased && entry.position < position),
+            Frame::Stamp { id, stamp, .. } => unless(id, &|entry| entry.erased || entry.stamp != *stamp),
+            Frame::Close { .. }
+            | Frame::Ceiling { .. }
+            | Frame::HomeDropped { .. }
+            | Frame::Hint(_)
+            | Frame::HintDone { .. }
+            | Frame::Seal { .. }
+            | Frame::Offsets { .. } => true,
+        }
+    }
+}

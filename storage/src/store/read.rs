@@ -1,0 +1,288 @@
+//! Reading: by id, by question, by target, and everything.
+//!
+//! A reader never changes anything and never waits for a sync. A record is served only from a frame whose checksum holds
+//! and which is what the index said it is.
+
+use super::Erasure;
+use super::change::{disagrees, read_posting, unreadable};
+use super::error::ReadError;
+use super::shared::{Shared, State};
+use super::summary::Counts;
+use crate::index::IndexError;
+use crate::index::entry::{IdEntry, Posting, Question, claims_on, votes_on};
+use crate::log::{self, Damage, Frame, Item, Position};
+use crate::stored::StoredRecord;
+use model::record::{Predicate, Subject};
+use model::{RecordId, Stamp};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// How often a read that met a change under its feet is begun again before it is an error.
+const ATTEMPTS: usize = 8;
+
+/// What is known of an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// The record.
+    Found(StoredRecord),
+    /// It was erased.
+    Erased(Erasure),
+    /// Nothing.
+    Absent,
+    /// It is known, and its frame is damaged: fetch it from a replica, or append it again.
+    Damaged(Position),
+}
+
+/// The records that answer a question, in log order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Those that can be read.
+    pub records: Vec<StoredRecord>,
+    /// Where those are that cannot.
+    pub damaged: Vec<Position>,
+}
+
+/// What [`Reader::export`] went over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// How many records were visited.
+    pub records: u64,
+    /// What of the log could not be read.
+    pub damages: Vec<Damage>,
+}
+
+/// Reads a store. Cheap to clone; any number of threads.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// What is known of `id`. Goes on during most of a rebuild.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Rebuilding`] while a rebuild does not know all ids yet, and the others but [`ReadError::TooMany`].
+    pub fn get(&self, id: &RecordId) -> Result<Lookup, ReadError> {
+        self.shared.lookup(id)
+    }
+
+    /// The claims on one question with a stamp at or before `as_of`, in log order. Claims after it are not read.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::TooMany`] if there are more than `max`; [`ReadError::Rebuilding`], and the others.
+    pub fn claims(
+        &self,
+        subject: &Subject,
+        predicate: &Predicate,
+        as_of: Stamp,
+        max: usize,
+    ) -> Result<Claims, ReadError> {
+        let question = Question { subject: subject.clone(), predicate: predicate.clone() };
+        let claims = self.postings(&claims_on(&question), as_of, max)?;
+        let about = |record: &StoredRecord| {
+            record.assertion().is_some_and(|signed| {
+                signed.assertion.subject.as_str() == subject.as_str()
+                    && signed.assertion.predicate.as_str() == predicate.as_str()
+            })
+        };
+        self.all(claims, about)
+    }
+
+    /// The votes on `target` with a stamp at or before `as_of`, in log order. The target need not be known.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::claims`].
+    pub fn votes(&self, target: &RecordId, as_of: Stamp, max: usize) -> Result<Claims, ReadError> {
+        let votes = self.postings(&votes_on(target), as_of, max)?;
+        self.all(votes, |record| record.vote().is_some_and(|signed| RecordId::from(&signed.vote.target) == *target))
+    }
+
+    /// How many records there are.
+    pub fn counts(&self) -> Counts {
+        self.shared.counts()
+    }
+
+    /// What the store can do now.
+    pub fn state(&self) -> State {
+        self.shared.state()
+    }
+
+    /// Up to where the index reflects the log.
+    pub fn applied(&self) -> Position {
+        self.shared.applied()
+    }
+
+    /// The id of the store.
+    pub fn store_id(&self) -> [u8; 16] {
+        self.shared.log.store_id()
+    }
+
+    /// Visits every record that is neither erased nor superseded, in log order, until `visit` breaks. What is appended
+    /// meanwhile may or may not be among them.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]; damage to the log is no error, it is reported in the answer.
+    pub fn export(&self, visit: &mut dyn FnMut(StoredRecord) -> ControlFlow<()>) -> Result<Exported, ReadError> {
+        let (mut exported, mut failed) = (Exported::default(), None);
+        self.shared.log.scan(Position::START, &mut |item| {
+            let record = match item {
+                Item::Frame(position, Frame::Record(record)) => self.shared.live(position, &record),
+                Item::Frame(..) => Ok(None),
+                Item::Damage(damage) => {
+                    exported.damages.push(damage);
+                    Ok(None)
+                }
+            };
+            match record {
+                Ok(None) => ControlFlow::Continue(()),
+                Ok(Some(record)) => {
+                    exported.records += 1;
+                    visit(record)
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        failed.map_or(Ok(exported), Err)
+    }
+
+    /// The postings under `prefix` up to `as_of`, each with its key.
+    fn postings(&self, prefix: &[u8], as_of: Stamp, max: usize) -> Result<Vec<(Vec<u8>, Posting)>, ReadError> {
+        self.shared.must_have_postings()?;
+        self.shared.with_index(|index| {
+            let (mut found, mut failed) = (Vec::new(), None);
+            index.scan(prefix, &[], &mut |key, value| {
+                match Posting::decode(key.get(prefix.len()..).unwrap_or_default(), value) {
+                    None => failed = Some(unreadable("posting", &key.escape_ascii()).into()),
+                    Some(posting) if posting.stamp > as_of => {}
+                    Some(_) if found.len() == max => failed = Some(ReadError::TooMany(max)),
+                    Some(posting) => found.push((key.to_vec(), posting)),
+                }
+                if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            failed.map_or(Ok(found), Err)
+        })
+    }
+
+    /// Reads what postings point to; `fits` says whether a record belongs under the key.
+    fn all(
+        &self,
+        postings: Vec<(Vec<u8>, Posting)>,
+        fits: impl Fn(&StoredRecord) -> bool,
+    ) -> Result<Claims, ReadError> {
+        let mut claims = Claims::default();
+        for (key, posting) in postings {
+            match read_posting(&self.shared.log, &posting) {
+                Ok(record) if fits(&record) => claims.records.push(record),
+                Err(ReadError::Log(log::ReadError::Damaged(position))) => claims.damaged.push(position),
+                Ok(_) | Err(ReadError::Index(_)) => self.shared.must_be_gone(&key, &posting)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(claims)
+    }
+}
+
+impl Shared {
+    pub(super) fn id_entry(&self, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {
+        self.with_index(|index| {
+            let value = index.get(&IdEntry::key(id))?;
+            value.map(|value| IdEntry::decode(&value).ok_or_else(|| unreadable("i", id).into())).transpose()
+        })
+    }
+
+    pub(super) fn lookup(&self, id: &RecordId) -> Result<Lookup, ReadError> {
+        match self.state() {
+            State::Ready | State::Rebuilding { ids_known: true, .. } => {}
+            State::Rebuilding { progress, .. } => return Err(ReadError::Rebuilding(progress)),
+            State::Closed => return Err(ReadError::Closed),
+        }
+        match self.id_entry(id)? {
+            None => Ok(Lookup::Absent),
+            Some(entry) => self.lookup_at(id, &entry),
+        }
+    }
+
+    /// What the log holds for an `i` entry. If the record was erased or written anew meanwhile, the newer entry counts.
+    pub(super) fn lookup_at(&self, id: &RecordId, entry: &IdEntry) -> Result<Lookup, ReadError> {
+        let mut entry = *entry;
+        for _ in 0..ATTEMPTS {
+            if let Some(found) = self.read_entry(id, &entry)? {
+                return Ok(found);
+            }
+            match self.id_entry(id)? {
+                Some(newer) if newer != entry => entry = newer,
+                _ => break,
+            }
+        }
+        let error = disagrees("something else is", entry.position);
+        self.give_up(&error);
+        Err(error.into())
+    }
+
+    /// `None` if the frame that the entry names is not there.
+    fn read_entry(&self, id: &RecordId, entry: &IdEntry) -> Result<Option<Lookup>, ReadError> {
+        let position = entry.position;
+        let owned = match self.log.read(position, entry.length) {
+            Err(log::ReadError::Gone(_)) => return Ok(None),
+            Err(log::ReadError::Damaged(_)) => return Ok(Some(Lookup::Damaged(position))),
+            read => read?,
+        };
+        let frame = owned.frame();
+        if let Frame::Record(record) = frame
+            && (record.id, entry.erased) == (*id, false)
+        {
+            let stored = StoredRecord::new(&record, entry.stamp).ok_or(ReadError::Archive(position))?;
+            return Ok(Some(Lookup::Found(stored)));
+        }
+        if let Frame::Erased { home, stamp, id: erased, signatures, eraser, erased_at: at } = frame
+            && (erased, entry.erased) == (*id, true)
+        {
+            return Ok(Some(Lookup::Erased(Erasure { id: erased, home, stamp, signatures, eraser, at })));
+        }
+        Ok(None)
+    }
+
+    /// The record in a frame, if its `i` entry names this frame.
+    pub(super) fn live(
+        &self,
+        position: Position,
+        record: &log::StoredRecord<'_>,
+    ) -> Result<Option<StoredRecord>, ReadError> {
+        match self.id_entry(&record.id)? {
+            Some(entry) if entry.position == position && !entry.erased => {
+                StoredRecord::new(record, entry.stamp).ok_or(ReadError::Archive(position)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    pub(super) fn must_have_postings(&self) -> Result<(), ReadError> {
+        match self.state() {
+            State::Ready => Ok(()),
+            State::Rebuilding { progress, .. } => Err(ReadError::Rebuilding(progress)),
+            State::Closed => Err(ReadError::Closed),
+        }
+    }
+
+    /// A posting led nowhere: fine if it was taken back meanwhile, else the index is wrong.
+    fn must_be_gone(&self, key: &[u8], posting: &Posting) -> Result<(), ReadError> {
+        self.with_index(|index| match index.get(key)? {
+            Some(value) if value == posting.value() => {
+                let wrong = format!("{} points to {}, where something else is", key.escape_ascii(), posting.position);
+                Err(IndexError::Disagrees(wrong).into())
+            }
+            _ => Ok(()),
+        })
+    }
+}

@@ -1,0 +1,236 @@
+//! What appender, readers and maintenance share: the log's reader, the index in use, and how far it is.
+//!
+//! Locks are taken in one order: the writer's, then the index's, then the published state's; none of them is held while a
+//! caller's code runs. An index that fails is given up here, at once, and nobody calls it again.
+
+use super::Settings;
+use super::check::Check;
+use super::error::{Progress, ReadError};
+use super::note::Note;
+use super::summary::{Counts, Summary};
+use crate::disk::Disk;
+use crate::index::{Engine, Index, IndexError};
+use crate::log::{Compactor, LogReader, Position};
+use model::Stamp;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// Where the store is, and what it was told.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The disk of the log.
+    pub(super) disk: Arc<dyn Disk>,
+    /// The log's folder, which also holds the note.
+    pub(super) wal_dir: PathBuf,
+    /// The folder below which the index is.
+    pub(super) db_dir: PathBuf,
+    /// The engine of the index.
+    pub(super) engine: Engine,
+    /// The settings.
+    pub(super) settings: Settings,
+}
+
+/// What only one thread at a time may do: change the index.
+#[derive(Debug)]
+pub(super) struct Writer {
+    /// What the index says of itself.
+    pub(super) summary: Summary,
+    /// The number of its folder.
+    pub(super) number: u32,
+    /// What is still to be compared with the log, after an unclean stop.
+    pub(super) check: Option<Check>,
+}
+
+/// What the store can do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Everything.
+    Ready,
+    /// The index is being rebuilt. Writes and queries wait; reads by id do not once `ids_known`.
+    Rebuilding {
+        /// Whether it is known again where every id is.
+        ids_known: bool,
+        /// How far it is.
+        progress: Progress,
+    },
+    /// Nothing any more.
+    Closed,
+}
+
+/// The index in use.
+#[derive(Debug)]
+enum Slot {
+    Open(Box<dyn Index>),
+    Broken,
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Published {
+    state: State,
+    counts: Counts,
+    applied: Position,
+    stamp: Stamp,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) place: Place,
+    pub(super) log: LogReader,
+    pub(super) compactor: Compactor,
+    writer: Mutex<Writer>,
+    slot: RwLock<Slot>,
+    published: RwLock<Published>,
+}
+
+impl Shared {
+    /// With no index yet: it counts as broken until [`Shared::put`].
+    pub(super) fn new(place: Place, log: LogReader, compactor: Compactor, stamp: Stamp) -> Self {
+        let progress = Progress { done: 0, total: 0 };
+        let published = Published {
+            state: State::Rebuilding { ids_known: false, progress },
+            counts: Counts::default(),
+            applied: Position::START,
+            stamp,
+        };
+        Self {
+            place,
+            log,
+            compactor,
+            writer: Mutex::new(Writer { summary: Summary::EMPTY, number: 0, check: None }),
+            slot: RwLock::new(Slot::Broken),
+            published: RwLock::new(published),
+        }
+    }
+
+    /// The right to change the index.
+    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` on the index; it must not come back here. If it finds the index broken, nobody uses it again.
+    pub(super) fn with_index<T>(&self, work: impl FnOnce(&dyn Index) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let result = match &*self.slot.read().unwrap_or_else(PoisonError::into_inner) {
+            Slot::Open(index) => work(index.as_ref()),
+            Slot::Broken => return Err(ReadError::Rebuilding(self.progress())),
+            Slot::Closed => return Err(ReadError::Closed),
+        };
+        if let Err(ReadError::Index(error)) = &result {
+            self.give_up(error);
+        }
+        result
+    }
+
+    /// Whether an index is in use.
+    pub(super) fn has_index(&self) -> bool {
+        matches!(&*self.slot.read().unwrap_or_else(PoisonError::into_inner), Slot::Open(_))
+    }
+
+    /// Puts an index in use.
+    pub(super) fn put(&self, index: Box<dyn Index>) {
+        *self.slot.write().unwrap_or_else(PoisonError::into_inner) = Slot::Open(index);
+    }
+
+    /// Takes the index out of use for good; waits for those who use it at the moment.
+    pub(super) fn close(&self) -> Option<Box<dyn Index>> {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        self.published.write().unwrap_or_else(PoisonError::into_inner).state = State::Closed;
+        match std::mem::replace(&mut *slot, Slot::Closed) {
+            Slot::Open(index) => Some(index),
+            Slot::Broken | Slot::Closed => None,
+        }
+    }
+
+    /// Gives a broken index up; the next step of maintenance begins a new one.
+    pub(super) fn give_up(&self, error: &IndexError) {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*slot, Slot::Closed) {
+            return;
+        }
+        tracing::error!(error = error as &dyn std::error::Error, "the index is given up and rebuilt from the log");
+        if let Slot::Open(index) = std::mem::replace(&mut *slot, Slot::Broken) {
+            abandon(index);
+        }
+        let progress = Progress { done: 0, total: self.total() };
+        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        published.state = State::Rebuilding { ids_known: false, progress };
+    }
+
+    /// Tells readers how far the index is.
+    pub(super) fn publish(&self, summary: &Summary) {
+        let end = self.log.end();
+        let done = self.bytes_before(summary.ids) + self.bytes_before(summary.postings);
+        let state = if summary.postings >= end {
+            State::Ready
+        } else {
+            let progress = Progress { done, total: self.total() };
+            State::Rebuilding { ids_known: summary.ids >= end, progress }
+        };
+        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        if published.state != State::Closed {
+            published.state = state;
+        }
+        published.counts = summary.counts;
+        published.applied = summary.postings;
+    }
+
+    /// Notes the last stamp given.
+    pub(super) fn publish_stamp(&self, stamp: Stamp) {
+        self.published.write().unwrap_or_else(PoisonError::into_inner).stamp = stamp;
+    }
+
+    /// What the store can do now.
+    pub(super) fn state(&self) -> State {
+        self.published().state
+    }
+
+    /// How many records there are.
+    pub(super) fn counts(&self) -> Counts {
+        self.published().counts
+    }
+
+    /// How far the index reflects the log.
+    pub(super) fn applied(&self) -> Position {
+        self.published().applied
+    }
+
+    /// The last stamp given.
+    pub(super) fn stamp(&self) -> Stamp {
+        self.published().stamp
+    }
+
+    /// How far a rebuild is.
+    pub(super) fn progress(&self) -> Progress {
+        match self.state() {
+            State::Rebuilding { progress, .. } => progress,
+            State::Ready | State::Closed => Progress { done: self.total(), total: self.total() },
+        }
+    }
+
+    /// What is to be noted of the folder with this number.
+    pub(super) fn note(&self, number: u32, contents: Option<String>) -> Note {
+        Note { engine: self.place.engine, store: self.log.store_id(), number, contents }
+    }
+
+    fn published(&self) -> Published {
+        *self.published.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// About how many bytes a rebuild reads: the log, twice.
+    fn total(&self) -> u64 {
+        self.bytes_before(self.log.end()) * 2
+    }
+
+    /// About how many bytes of log lie before `position`.
+    pub(super) fn bytes_before(&self, position: Position) -> u64 {
+        let whole = u64::from(position.segment.saturating_sub(1));
+        whole * u64::from(self.place.settings.log.segment_bytes_max) + u64::from(position.at)
+    }
+}
+
+/// Leaves a broken engine alone instead of asking it to clean up: it may hang or write on what it does not understand.
+/// Its memory is lost until the process ends; its folder is never opened again.
+fn abandon(index: Box<dyn Index>) {
+    std::mem::forget(index);
+}

@@ -1,0 +1,159 @@
+//! What the index says of itself: which store and format it is of, how far it reflects the log, and counts.
+//!
+//! These are the `m` entries. They are written in the batch of the entries they speak of, never apart from them.
+
+use crate::index::Engine;
+use crate::index::entry::{FORMAT, Table};
+use crate::log::{Position, RecordKind};
+
+/// How many records the store holds, erased ones left out unless named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Assertions.
+    pub assertions: u64,
+    /// Votes.
+    pub votes: u64,
+    /// Records of kinds that this release does not know.
+    pub opaque: u64,
+    /// Ids whose body was erased.
+    pub erased: u64,
+}
+
+impl Counts {
+    /// Records that can be read.
+    pub fn records(&self) -> u64 {
+        self.assertions + self.votes + self.opaque
+    }
+
+    /// The count of one kind.
+    pub(super) fn of(&mut self, kind: RecordKind) -> &mut u64 {
+        match kind {
+            RecordKind::Assertion => &mut self.assertions,
+            RecordKind::Vote => &mut self.votes,
+            RecordKind::Opaque => &mut self.opaque,
+        }
+    }
+}
+
+/// How far the index reflects the log, and what it counted on the way: the entry `m` `state`, 48 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Summary {
+    /// Every frame before it is reflected in the `i` entries.
+    pub(super) ids: Position,
+    /// Every frame before it is reflected in the others; never after `ids`.
+    pub(super) postings: Position,
+    /// The counts, of what `ids` reflects.
+    pub(super) counts: Counts,
+}
+
+impl Summary {
+    /// Of an index without entries.
+    pub(super) const EMPTY: Self = Self {
+        ids: Position::START,
+        postings: Position::START,
+        counts: Counts { assertions: 0, votes: 0, opaque: 0, erased: 0 },
+    };
+
+    /// The key it stands at.
+    pub(super) fn key() -> Vec<u8> {
+        meta_key(b"state")
+    }
+
+    /// The value: two positions of 4 + 4 bytes, then the four counts of 8, all little-endian.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut value = Vec::with_capacity(48);
+        for position in [self.ids, self.postings] {
+            value.extend(position.segment.to_le_bytes());
+            value.extend(position.at.to_le_bytes());
+        }
+        let Counts { assertions, votes, opaque, erased } = self.counts;
+        [assertions, votes, opaque, erased].iter().for_each(|count| value.extend(count.to_le_bytes()));
+        value
+    }
+
+    /// The inverse of [`Summary::encode`].
+    pub(super) fn decode(value: &[u8]) -> Option<Self> {
+        let (positions, counts) = value.split_at_checked(16)?;
+        let mut positions = positions.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
+        let mut position = || Some(Position { segment: positions.next()?, at: positions.next()? });
+        let (ids, postings) = (position()?, position()?);
+        let (counts, rest) = counts.as_chunks::<8>();
+        let [assertions, votes, opaque, erased] = *counts else { return None };
+        let [assertions, votes, opaque, erased] = [assertions, votes, opaque, erased].map(u64::from_le_bytes);
+        rest.is_empty().then_some(Self { ids, postings, counts: Counts { assertions, votes, opaque, erased } })
+    }
+}
+
+/// Key and value of the entry `m` `about`: version of the entries (2), engine (1), store id (16).
+pub(super) fn about(engine: Engine, store: [u8; 16]) -> (Vec<u8>, Vec<u8>) {
+    let mut value = FORMAT.to_le_bytes().to_vec();
+    value.push(engine.number());
+    value.extend(store);
+    (meta_key(b"about"), value)
+}
+
+/// What compaction would gain in one segment: the entry `m` `garbage` segment, 12 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Garbage {
+    /// Bytes of frames that are not needed any more.
+    pub(super) bytes: u64,
+    /// How many of them are erased bodies, which have to go.
+    pub(super) erased: u32,
+}
+
+impl Garbage {
+    /// The prefix of their keys.
+    pub(super) fn prefix() -> Vec<u8> {
+        meta_key(b"garbage")
+    }
+
+    /// The key for a segment.
+    pub(super) fn key(segment: u32) -> Vec<u8> {
+        let mut key = Self::prefix();
+        key.extend(segment.to_be_bytes());
+        key
+    }
+
+    /// The segment that a key is for.
+    pub(super) fn segment(key: &[u8]) -> Option<u32> {
+        key.strip_prefix(Self::prefix().as_slice())?.try_into().ok().map(u32::from_be_bytes)
+    }
+
+    /// The value: bytes (8), erased bodies (4).
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut value = self.bytes.to_le_bytes().to_vec();
+        value.extend(self.erased.to_le_bytes());
+        value
+    }
+
+    /// The inverse of [`Garbage::encode`].
+    pub(super) fn decode(value: &[u8]) -> Option<Self> {
+        let (bytes, erased) = value.split_first_chunk::<8>()?;
+        Some(Self { bytes: u64::from_le_bytes(*bytes), erased: u32::from_le_bytes(erased.try_into().ok()?) })
+    }
+
+    /// What is left when `other` is gone.
+    pub(super) fn without(self, other: Self) -> Self {
+        Self { bytes: self.bytes.saturating_sub(other.bytes), erased: self.erased.saturating_sub(other.erased) }
+    }
+}
+
+fn meta_key(name: &[u8]) -> Vec<u8> {
+    let mut key = Table::Meta.prefix();
+    key.extend_from_slice(name);
+    key
+}
+
+#[test]
+fn what_the_index_says_of_itself_reads_back() {
+    let summary = Summary {
+        ids: Position { segment: 3, at: 64 },
+        postings: Position { segment: 2, at: u32::MAX },
+        counts: Counts { assertions: 1, votes: 2, opaque: 3, erased: u64::MAX },
+    };
+    assert_eq!(Summary::decode(&summary.encode()), Some(summary));
+    assert_eq!(Summary::decode(&summary.encode()[1..]), None);
+    let garbage = Garbage { bytes: 5, erased: 6 };
+    assert_eq!(Garbage::decode(&garbage.encode()), Some(garbage));
+    assert_eq!(Garbage::segment(&Garbage::key(7)), Some(7));
+}

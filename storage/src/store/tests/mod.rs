@@ -1,0 +1,8 @@
+//! Scenarios of the whole store, on a disk that crashes and fails and with every engine.
+
+mod compaction;
+mod corruption;
+mod crashes;
+mod erasure;
+mod queries;
+mod world;

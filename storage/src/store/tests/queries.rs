@@ -1,0 +1,109 @@
+//! Writing and reading, with nothing going wrong.
+
+use super::super::{AppendError, Appended, ReadError, State};
+use super::world::{CLAIMS, Expected, RECORDS, World, agent, question, record, records};
+use crate::index::Engine;
+use model::{Stamp, Timestamp};
+
+#[test]
+fn what_is_appended_is_found_by_every_way_of_reading() {
+    for engine in Engine::ALL {
+        let dir = tempfile::tempdir().unwrap();
+        let world = World::on(*engine, dir.path());
+        let (mut appender, reader, report) = world.open();
+        assert!(report.recovery.created && report.state == State::Ready);
+        let mut expected = Expected::default();
+        expected.check(&reader);
+        for first in (0..RECORDS).step_by(7) {
+            let numbers: Vec<usize> = (first..RECORDS.min(first + 7)).collect();
+            let answers = appender.append(records(first..RECORDS.min(first + 7)), world.wall_ms).unwrap();
+            expected.note(&numbers, &answers);
+            expected.check(&reader);
+        }
+        let verified = reader.verify(&mut |_| {}).unwrap();
+        assert!(verified.is_sound() && verified.records == RECORDS as u64, "{engine}: {verified:?}");
+        appender.seal().unwrap();
+        assert!(matches!(reader.get(&record(0).id()), Err(ReadError::Closed)));
+        drop(reader);
+        let (_appender, reader, report) = world.open();
+        assert_eq!(report.rebuilt.is_some(), *engine == Engine::Memory, "{engine}: {:?}", report.rebuilt);
+        assert!(!report.checking && report.recovery.clean);
+        expected.check(&reader);
+    }
+}
+
+#[test]
+fn a_known_record_is_not_written_again() {
+    let world = World::new();
+    let (mut appender, reader, _) = world.open();
+    let answers = appender.append(vec![record(0), record(1), record(0)], world.wall_ms).unwrap();
+    let [Appended::Created { stamp }, Appended::Created { stamp: next }, Appended::Exists { stamp: same }] =
+        answers[..]
+    else {
+        panic!("{answers:?}")
+    };
+    assert!(stamp < next && stamp == same);
+    let end = reader.applied();
+    let syncs = world.disk.syncs();
+    let answers = appender.append(records(0..2), world.wall_ms + 5_000).unwrap();
+    assert_eq!(answers, [Appended::Exists { stamp }, Appended::Exists { stamp: next }]);
+    assert_eq!((reader.applied(), world.disk.syncs()), (end, syncs));
+    assert_eq!(reader.counts().records(), 2);
+}
+
+#[test]
+fn stamps_rise_over_restarts_whatever_the_wall_clock_says() {
+    let mut world = World::new();
+    let mut last = Stamp::ZERO;
+    for n in 0..6 {
+        let (mut appender, _, _) = world.open();
+        let answers = appender.append(vec![record(n)], world.wall_ms).unwrap();
+        let [Appended::Created { stamp }] = answers[..] else { panic!("{answers:?}") };
+        assert!(stamp > last);
+        last = stamp;
+        world.wall_ms -= 1_000;
+        drop(appender);
+    }
+}
+
+#[test]
+fn a_question_with_more_claims_than_the_caller_takes_is_an_error() {
+    let world = World::new();
+    let (mut appender, reader, _) = world.open();
+    appender.append(records(0..CLAIMS), world.wall_ms).unwrap();
+    let asked = question(0);
+    let found = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 5).unwrap();
+    assert_eq!(found.records.len(), 5);
+    let refused = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 4);
+    assert!(matches!(refused, Err(ReadError::TooMany(4))));
+}
+
+#[test]
+fn another_engine_is_a_rebuild_and_the_records_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::on(Engine::Sled, dir.path()).filled(0..RECORDS);
+    for engine in [Engine::Fjall, Engine::Sled, Engine::Memory, Engine::Fjall] {
+        let (appender, reader, report) = World { engine, ..world.clone() }.open();
+        assert!(report.rebuilt.is_some(), "{engine}");
+        Expected::of(0..RECORDS, &reader).check(&reader);
+        appender.seal().unwrap();
+        let folders = std::fs::read_dir(dir.path()).unwrap().count();
+        assert!(folders <= 2, "an index and one set aside");
+    }
+}
+
+#[test]
+fn while_the_index_is_rebuilt_in_the_background_reads_by_id_go_on_and_writes_wait() {
+    let mut world = World::new().filled(0..RECORDS);
+    world.settings.open_frames_max = 0;
+    let (mut appender, reader, report) = world.open();
+    assert!(matches!(report.state, State::Rebuilding { .. }));
+    assert!(matches!(appender.append(records(0..1), world.wall_ms), Err(AppendError::Rebuilding(_))));
+    let at = Timestamp::from_ms(1).unwrap();
+    appender.erase(record(0).id(), agent(0), at).unwrap_err();
+    assert!(matches!(reader.get(&record(0).id()), Err(ReadError::Rebuilding(_))));
+    super::world::settle(&mut appender.maintenance());
+    assert_eq!(reader.state(), State::Ready);
+    Expected::of(0..RECORDS, &reader).check(&reader);
+    appender.append(records(0..1), world.wall_ms).unwrap();
+}

@@ -1,0 +1,293 @@
+//! What the scenarios share: records to write, a store to write them to, and what must be in it.
+
+use super::super::{
+    Appended, Appender, Lookup, Maintenance, OpenReport, Question, Reader, Selector, Settings, Setup, Store, StoreError,
+};
+use crate::disk::MemoryDisk;
+use crate::index::Engine;
+use crate::log;
+use ed25519_dalek::SigningKey;
+use model::record::{Authors, Confidence, Finite, Lifecycle, Meta, Object, Predicate, SourceClass, Subject};
+use model::record::{Validity, Vector, Weight};
+use model::{AgentId, Assertion, Body, Record, RecordId, Stamp, Timestamp, Vote, acceptance};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::LazyLock;
+
+/// When the scenarios begin, in milliseconds since the Unix epoch.
+pub(super) const START_MS: u64 = 1_785_000_000_000;
+/// Segments so short that a handful of records fill one.
+const LOG: log::Settings = log::Settings { segment_bytes_max: 8 << 10, batch_bytes_max: 4 << 10 };
+
+/// How many claims [`claim`] knows; the votes follow.
+pub(super) const CLAIMS: usize = 40;
+/// How many records [`record`] knows.
+pub(super) const RECORDS: usize = 48;
+
+pub(super) fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n + 1; 32])
+}
+
+pub(super) fn agent(n: u8) -> AgentId {
+    AgentId(key(n).verifying_key().to_bytes())
+}
+
+pub(super) fn question(n: usize) -> Question {
+    let subject = ["a", "a/b", "b", "b/c/d"][n % 4];
+    let predicate = ["size", "colour"][n / 4 % 2];
+    Question { subject: Subject::new(subject).unwrap(), predicate: Predicate::new(predicate).unwrap() }
+}
+
+fn signed(body: Body, keys: &[SigningKey]) -> Record {
+    acceptance::sign(body, keys).unwrap()
+}
+
+fn authors(keys: &[SigningKey]) -> Authors {
+    let mut agents: Vec<_> = keys.iter().map(|key| AgentId(key.verifying_key().to_bytes())).collect();
+    agents.sort();
+    Authors::new(agents).unwrap()
+}
+
+fn claim(n: usize) -> Record {
+    let number = u8::try_from(n % 3).unwrap();
+    let keys = if n % 5 == 0 { vec![key(number), key(9)] } else { vec![key(number)] };
+    let Question { subject, predicate } = question(n);
+    let assertion = Assertion {
+        authors: authors(&keys),
+        timestamp: Timestamp::from_ms(n as u64).unwrap(),
+        subject,
+        predicate,
+        object: Object::Number(Finite::new(n as f64).unwrap()),
+        confidence: Confidence::new(0.5).unwrap(),
+        source_class: SourceClass::Expert,
+        lifecycle: Lifecycle::Proposed,
+        source_hash: None,
+        parent_hash: None,
+        epoch: None,
+        visual_hash: None,
+        vector: Vector::default(),
+        validity: Validity::default(),
+        meta: Meta::default(),
+    };
+    signed(Body::Assertion(Box::new(assertion)), &keys)
+}
+
+fn vote(n: usize) -> Record {
+    let target = record(n % 3).id();
+    let keys = [key(u8::try_from(n % 4).unwrap())];
+    let vote = Vote {
+        authors: authors(&keys),
+        timestamp: Timestamp::from_ms(n as u64).unwrap(),
+        subject: question(n % 3).subject,
+        target,
+        weight: Weight::new(1.0).unwrap(),
+    };
+    signed(Body::Vote(Box::new(vote)), &keys)
+}
+
+/// The record number `n`, below [`RECORDS`]: claims on eight questions by three agents, then votes.
+pub(super) fn record(n: usize) -> Record {
+    static CLAIMED: LazyLock<Vec<Record>> = LazyLock::new(|| (0..CLAIMS).map(claim).collect());
+    static VOTED: LazyLock<Vec<Record>> = LazyLock::new(|| (CLAIMS..RECORDS).map(vote).collect());
+    CLAIMED.get(n).or_else(|| VOTED.get(n - CLAIMS)).unwrap().clone()
+}
+
+pub(super) fn records(range: std::ops::Range<usize>) -> Vec<Record> {
+    range.map(record).collect()
+}
+
+/// Where a store is, and with which engine it is opened.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) disk: MemoryDisk,
+    pub(super) db_dir: PathBuf,
+    pub(super) engine: Engine,
+    pub(super) settings: Settings,
+    pub(super) wall_ms: u64,
+}
+
+impl World {
+    /// A new one, with the index in memory.
+    pub(super) fn new() -> Self {
+        let mut settings = Settings::with_log(LOG);
+        settings.index = crate::index::conformance::SMALL;
+        settings.open_frames_max = u64::MAX;
+        Self {
+            disk: MemoryDisk::new(),
+            db_dir: PathBuf::from("unused"),
+            engine: Engine::Memory,
+            settings,
+            wall_ms: START_MS,
+        }
+    }
+
+    /// A new one, with the index of an engine below `dir`.
+    pub(super) fn on(engine: Engine, dir: &Path) -> Self {
+        Self { engine, db_dir: dir.to_path_buf(), ..Self::new() }
+    }
+
+    pub(super) fn try_open(&self) -> Result<(Appender, Reader, OpenReport), StoreError> {
+        Store::open(Setup {
+            disk: Arc::new(self.disk.clone()),
+            wal_dir: "/wal".into(),
+            db_dir: self.db_dir.clone(),
+            engine: self.engine,
+            settings: self.settings,
+            store_id_seed: [7; 16],
+            wall_ms: self.wall_ms,
+        })
+    }
+
+    pub(super) fn open(&self) -> (Appender, Reader, OpenReport) {
+        self.try_open().unwrap()
+    }
+
+    /// A store that holds the records `range` and was closed in order.
+    pub(super) fn filled(self, range: std::ops::Range<usize>) -> Self {
+        let (mut appender, _, _) = self.open();
+        for n in range {
+            appender.append(vec![record(n)], self.wall_ms).unwrap();
+        }
+        appender.seal().unwrap();
+        self
+    }
+}
+
+/// What must be in a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Expected {
+    /// By number, the stamp.
+    pub(super) kept: BTreeMap<usize, Stamp>,
+    /// By number.
+    pub(super) erased: BTreeSet<usize>,
+}
+
+impl Expected {
+    /// Takes note of what an append answered.
+    pub(super) fn note(&mut self, numbers: &[usize], answers: &[Appended]) {
+        assert_eq!(numbers.len(), answers.len());
+        for (n, answer) in numbers.iter().zip(answers) {
+            match answer {
+                Appended::Created { stamp } => assert_eq!(self.kept.insert(*n, *stamp), None, "created twice"),
+                Appended::Exists { stamp } => assert_eq!(self.kept.get(n), Some(stamp)),
+                Appended::Erased => assert!(self.erased.contains(n)),
+            }
+        }
+    }
+
+    pub(super) fn of(range: std::ops::Range<usize>, reader: &Reader) -> Self {
+        let mut expected = Self::default();
+        for n in range {
+            let Lookup::Found(found) = reader.get(&record(n).id()).unwrap() else { panic!("{n} is missing") };
+            expected.kept.insert(n, found.stamp());
+        }
+        expected
+    }
+
+    /// Checks every way of reading against what is expected.
+    pub(super) fn check(&self, reader: &Reader) {
+        for n in 0..RECORDS {
+            let wanted = record(n);
+            match reader.get(&wanted.id()).unwrap() {
+                Lookup::Found(found) => {
+                    assert_eq!(self.kept.get(&n), Some(&found.stamp()), "{n}");
+                    assert_eq!(&found.to_envelope().unwrap(), wanted.envelope());
+                    assert_eq!(found.home(), wanted.home());
+                }
+                Lookup::Erased(erasure) => {
+                    assert!(self.erased.contains(&n), "{n}");
+                    assert_eq!(erasure.id, wanted.id());
+                }
+                Lookup::Absent => assert!(!self.kept.contains_key(&n) && !self.erased.contains(&n), "{n} was lost"),
+                Lookup::Damaged(position) => panic!("{n} at {position} is damaged"),
+            }
+        }
+        self.check_queries(reader);
+        self.check_export(reader);
+        let counts = reader.counts();
+        let claims = self.kept.keys().filter(|n| **n < CLAIMS).count() as u64;
+        assert_eq!((counts.records(), counts.assertions), (self.kept.len() as u64, claims));
+        assert_eq!(counts.erased, self.erased.len() as u64);
+    }
+
+    fn check_queries(&self, reader: &Reader) {
+        let claims: BTreeSet<usize> = self.kept.keys().copied().filter(|n| *n < CLAIMS).collect();
+        let latest = self.kept.values().max().copied().unwrap_or_default();
+        for as_of in [Stamp::MAX, latest, Stamp::from_bits(latest.to_bits() - u64::from(latest != Stamp::ZERO))] {
+            let visible = |n: &usize| self.kept.get(n).is_some_and(|stamp| *stamp <= as_of);
+            for q in 0..8 {
+                let Question { subject, predicate } = question(q);
+                let found = reader.claims(&subject, &predicate, as_of, 99).unwrap();
+                assert!(found.damaged.is_empty());
+                let found: BTreeSet<_> = found.records.iter().map(|record| record.id()).collect();
+                let on_it = claims.iter().filter(|n| visible(n) && question(**n) == question(q));
+                assert_eq!(found, on_it.map(|n| record(*n).id()).collect());
+            }
+            for target in 0..3 {
+                let found = reader.votes(&record(target).id(), as_of, 99).unwrap().records;
+                let found: BTreeSet<RecordId> = found.iter().map(|record| record.id()).collect();
+                let votes = self.kept.keys().filter(|n| **n >= CLAIMS && **n % 3 == target && visible(n));
+                assert_eq!(found, votes.map(|n| record(*n).id()).collect());
+            }
+        }
+        let asked = |wanted: &dyn Fn(usize) -> bool| {
+            let questions: BTreeSet<Question> = claims.iter().filter(|n| wanted(**n)).map(|n| question(*n)).collect();
+            Vec::from_iter(questions)
+        };
+        let size = question(0).predicate;
+        let selections: Vec<(Selector, Vec<Question>)> = vec![
+            (Selector::All, asked(&|_| true)),
+            (Selector::Predicate(size.clone()), asked(&|n| question(n).predicate == size)),
+            (
+                Selector::Prefix { prefix: "b".into(), predicate: Some(size.clone()) },
+                asked(&|n| question(n).predicate == size && question(n).subject.as_str().starts_with('b')),
+            ),
+            (
+                Selector::Prefix { prefix: "a".into(), predicate: None },
+                asked(&|n| question(n).subject.as_str().starts_with('a')),
+            ),
+            (
+                Selector::Subject { subject: question(1).subject, predicate: None },
+                asked(&|n| question(n).subject == question(1).subject),
+            ),
+            (
+                Selector::Subject { subject: question(1).subject, predicate: Some(size) },
+                asked(&|n| question(n) == question(1)),
+            ),
+            (Selector::Agent(agent(9)), asked(&|n| n % 5 == 0)),
+            (Selector::Agent(agent(1)), asked(&|n| n % 3 == 1)),
+            (Selector::Agent(agent(7)), Vec::new()),
+        ];
+        for (selector, wanted) in selections {
+            assert_eq!(reader.questions(&selector, None, 99).unwrap(), wanted, "{selector:?}");
+            assert_eq!(paged(reader, &selector), wanted, "{selector:?}, page by page");
+        }
+    }
+
+    fn check_export(&self, reader: &Reader) {
+        let mut exported = BTreeMap::new();
+        let summary = reader.export(&mut |record| {
+            assert_eq!(exported.insert(record.id(), record.stamp()), None, "exported twice");
+            ControlFlow::Continue(())
+        });
+        assert_eq!(summary.unwrap().records, self.kept.len() as u64);
+        let kept = self.kept.iter().map(|(n, stamp)| (record(*n).id(), *stamp));
+        assert_eq!(exported, kept.collect());
+    }
+}
+
+/// All questions, one a page.
+fn paged(reader: &Reader, selector: &Selector) -> Vec<Question> {
+    let mut all: Vec<Question> = Vec::new();
+    while let [question] = reader.questions(selector, all.last(), 1).unwrap().as_slice() {
+        all.push(question.clone());
+    }
+    all
+}
+
+/// Works off what maintenance is due to the index.
+pub(super) fn settle(maintenance: &mut Maintenance) {
+    while maintenance.step().unwrap() {}
+}
