@@ -108,6 +108,7 @@ impl Client {
         Ok(Reply { status, retry_after: header.map(Duration::from_secs), body })
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are told in ureq's own words")]
     fn unreached(&self, error: &ureq::Error) -> Failure {
         let base = &self.base;
         Failure::Failed(match error {
@@ -132,7 +133,7 @@ impl Reply {
             return Err(self.refusal());
         }
         serde_json::from_slice(&self.body)
-            .map_err(|_| Failure::Failed("the answer is not JSON: is this a StemeDB node?".to_owned()))
+            .map_err(|_not_json| Failure::Failed("the answer is not JSON: is this a StemeDB node?".to_owned()))
     }
 
     /// Whether the status is 2xx.

@@ -49,7 +49,7 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => super::text::harmless(text),
         Value::Number(number) => number.as_u64().map_or_else(|| number.to_string(), grouped),
-        other => other.to_string(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
 

@@ -36,10 +36,11 @@ impl Config {
     /// [`Failure::Usage`] if the settings are wrong.
     pub fn run(&self, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
         let loaded = load(&self.flags)?;
-        Ok(match (self.env, json) {
+        match (self.env, json) {
             (true, _) => write!(console.out, "{}", to_env())?,
             (false, true) => console.json(&to_json(&loaded))?,
             (false, false) => write!(console.out, "{}", to_toml(&loaded))?,
-        })
+        }
+        Ok(())
     }
 }

@@ -60,7 +60,13 @@ impl Args for Flags {
                 .help(format!("{docs}{default}"));
             command.arg(match setting.kind {
                 Kind::Switch => flag.num_args(0..=1).require_equals(true).default_missing_value("true"),
-                _ => flag,
+                Kind::Path
+                | Kind::Address
+                | Kind::Word(_)
+                | Kind::Bytes { .. }
+                | Kind::Millis { .. }
+                | Kind::Count { .. }
+                | Kind::Text => flag,
             })
         })
     }

@@ -30,7 +30,7 @@ fn assignment(out: &mut String, setting: &Setting, name: &str, loaded: &Loaded) 
     let default = toml_value(setting, setting.default);
     match loaded.origin(setting) {
         Origin::Default => line(out, format_args!("#{name} = {default}")),
-        origin => {
+        origin @ (Origin::File(_) | Origin::Variable(_) | Origin::Flag(_)) => {
             let value = toml_value(setting, &setting.value(&loaded.settings));
             line(out, format_args!("# Default: {default}; set {origin}."));
             line(out, format_args!("{name} = {value}"));

@@ -139,7 +139,7 @@ fn object(raw: &RawValue) -> Result<Object, Refusal> {
     let expected = "{\"type\":\"Text\"|\"Number\"|\"Boolean\"|\"Reference\",\"value\":...}";
     let mut fields = nested("object", raw, expected)?;
     let kind = fields.required("object.type", |raw| text("object.type", raw))?;
-    let value = fields.required("object.value", |raw| Ok(raw))?;
+    let value = fields.required("object.value", Ok)?;
     if let Some((name, _)) = fields.0.first() {
         return Err(Refusal::new(Code::UnknownField, format!("object.{name}"), expected));
     }
@@ -190,7 +190,7 @@ fn nested<'a>(field: &'static str, raw: &'a RawValue, expected: &'static str) ->
 }
 
 fn text(field: &str, raw: &RawValue) -> Result<String, Refusal> {
-    serde_json::from_str(raw.get()).map_err(|_| Refusal::new(Code::WrongType, field.to_owned(), "a string"))
+    serde_json::from_str(raw.get()).map_err(|_other_type| Refusal::new(Code::WrongType, field.to_owned(), "a string"))
 }
 
 fn number(field: &str, raw: &RawValue) -> Result<Finite, Refusal> {

@@ -46,7 +46,7 @@ impl Input {
         if metadata.is_dir() {
             return Err(Failure::Usage(format!("{} is a folder; name a file, or - for the input", path.display())));
         }
-        Self::new(file, metadata.is_file().then(|| metadata.len())).map_err(unreadable)
+        Self::new(file, metadata.is_file().then_some(metadata.len())).map_err(unreadable)
     }
 
     fn new(source: impl Read + 'static, bytes_total: Option<u64>) -> io::Result<Self> {
