@@ -2,8 +2,9 @@
 //!
 //! It never decides what is printed; ids are only ever shortened for a person who sees a table.
 
+use crate::clock::{Clock as _, SystemClock};
 use model::Timestamp;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 /// The output of a command.
 pub struct Console<'a> {
@@ -34,6 +35,25 @@ pub enum Tone {
     Warning,
     /// Something is wrong.
     Bad,
+}
+
+/// The columns that a table takes where nobody says how many there are.
+const COLUMNS_DEFAULT: u16 = 100;
+
+impl<'a> Console<'a> {
+    /// The console of this process: `out` stands for its standard output. `NO_COLOR` and `COLUMNS` are heeded.
+    pub fn of_process(out: &'a mut dyn Write) -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let for_person = io::stdout().is_terminal();
+        Self {
+            out,
+            for_person,
+            color: for_person && variable("NO_COLOR").is_none(),
+            columns: variable("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(COLUMNS_DEFAULT),
+            progress: io::stderr().is_terminal(),
+            now: Timestamp::from_ms(SystemClock::start().wall_ms()).unwrap_or_else(|| unreachable!("2^53 ms are far")),
+        }
+    }
 }
 
 impl Console<'_> {

@@ -2,6 +2,7 @@
 //!
 //! 0 is success, 1 is failed (nobody reached, or an error on the way), 2 is wrong usage, 3 is refused (the input).
 
+use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
@@ -23,9 +24,10 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// A failure of `what` for the reason that the system gives.
-    pub fn of(what: impl std::fmt::Display, error: &dyn std::error::Error) -> Self {
-        Self::Failed(format!("{what}: {error}"))
+    /// A failure of `what` for this reason and everything behind it, in one line.
+    pub fn of(what: impl std::fmt::Display, error: &dyn Error) -> Self {
+        let reasons = std::iter::successors(error.source(), |reason| (*reason).source());
+        Self::Failed(reasons.fold(format!("{what}: {error}"), |line, reason| format!("{line}: {reason}")))
     }
 
     /// The exit code; none if the reader of the output merely went away.

@@ -14,26 +14,21 @@ pub mod text;
 
 mod export;
 mod operate;
-mod read;
+pub mod read;
 mod settings;
 mod signing;
 mod write;
 
-use crate::clock::{Clock as _, SystemClock};
 use crate::settings::Settings;
 use arguments::{Arguments, Command};
 use clap::Parser as _;
 use client::Client;
 use console::Console;
 use failure::Failure;
-use model::Timestamp;
 pub use operate::Verified;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
-
-/// The columns that a table takes where nobody says how many there are.
-const COLUMNS_DEFAULT: u16 = 100;
 
 /// What commands do that need the node itself. Both get settings that were checked.
 #[derive(Clone, Copy, Debug)]
@@ -54,24 +49,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, node: Node) -> ExitCod
             return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
         }
     };
-    let stdout = io::stdout();
-    let for_person = stdout.is_terminal();
-    let mut out = io::BufWriter::new(stdout.lock());
-    let variable = |name: &str| std::env::var(name).ok();
-    let mut console = Console {
-        out: &mut out,
-        for_person,
-        color: for_person && variable("NO_COLOR").is_none_or(|value| value.is_empty()),
-        columns: variable("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(COLUMNS_DEFAULT),
-        progress: io::stderr().is_terminal(),
-        now: Timestamp::from_ms(SystemClock::start().wall_ms()).unwrap_or_else(|| unreachable!("2^53 ms are far")),
-    };
-    let result = act(arguments, node, &mut console);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let result = act(arguments, node, &mut Console::of_process(&mut out));
     match result.and_then(|()| Ok(out.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if failure.is_worth_telling() {
-                eprintln!("stemedb: {}", chain(&failure));
+                eprintln!("{}", Failure::of("stemedb", &failure));
             }
             failure.exit_code()
         }
@@ -101,12 +85,6 @@ fn act(arguments: Arguments, node: Node, console: &mut Console<'_>) -> Result<()
         Command::Erase(erase) => erase.run(&Client::new(&at.admin_url)?, json, console),
         Command::Completions { shell } => operate::completions(shell, console),
     }
-}
-
-/// A failure and everything it came from, in one line.
-fn chain(failure: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(failure.source(), |cause| cause.source());
-    causes.fold(failure.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 #[cfg(test)]

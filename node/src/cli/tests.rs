@@ -2,6 +2,7 @@
 
 use super::*;
 use clap::CommandFactory as _;
+use model::Timestamp;
 
 #[test]
 fn the_command_line_is_consistent() {

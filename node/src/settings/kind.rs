@@ -223,6 +223,11 @@ macro_rules! words {
         impl $name {
             /// How its values are spelt.
             pub const WORDS: &[&str] = &[$($word),+];
+
+            /// How this value is spelt.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
         }
 
         impl Readable for $name {
@@ -233,7 +238,7 @@ macro_rules! words {
             }
 
             fn show(&self, _kind: Kind) -> String {
-                match self { $(Self::$variant => $word,)+ }.to_owned()
+                self.as_str().to_owned()
             }
         }
     };
