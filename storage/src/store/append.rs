@@ -10,7 +10,7 @@ use super::read::Lookup;
 use super::shared::{Shared, State, Writer};
 use super::summary::Summary;
 use super::{Erasure, Reader};
-use crate::log::{Frame, Log, RecordKind, SpareJob, StoredRecord};
+use crate::log::{Frame, Log, LogError, RecordKind, SpareJob, StoredRecord};
 use crate::stored;
 use model::clock::Clock;
 use model::{AgentId, Home, Record, RecordId, Signature, Stamp, Timestamp};
@@ -118,6 +118,7 @@ impl Appender {
         };
         let (home, stamp, signatures) = (record.home(), record.stamp(), record.signatures_digest());
         let frame = Frame::Erased { home, stamp, id, signatures, eraser, erased_at: at };
+        self.free_for_compaction(&mut writer, &id)?;
         self.write(&mut writer, &[frame])?;
         Ok(Erasure { id, home, stamp, signatures, eraser, at })
     }
@@ -134,6 +135,17 @@ impl Appender {
         self.log.seal(shared.stamp())?;
         while ready && shared.step_to_the_end()? {}
         shared.close_index()
+    }
+
+    /// Seals the open segment early if compacting it would gain something, so that [`Maintenance::compact`] may.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; nothing changed, unless the log stopped.
+    pub fn roll(&mut self) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let mut writer = shared.writer();
+        if shared.has_garbage(self.log.end().segment)? { Ok(self.end_segment(&mut writer)?) } else { Ok(()) }
     }
 
     /// What is to be done now and then beside the writing, on a thread of its own.
@@ -159,6 +171,22 @@ impl Appender {
     /// The segments of the log that are sealed, ascending.
     pub fn sealed_segments(&self) -> Vec<u32> {
         self.log.sealed_segments()
+    }
+
+    /// Ends the open segment if the body is in it: only a sealed one can be rewritten without it.
+    fn free_for_compaction(&mut self, writer: &mut Writer, id: &RecordId) -> Result<(), AppendError> {
+        let entry = self.shared.id_entry(id).map_err(AppendError::Index)?;
+        if entry.is_some_and(|entry| entry.position.segment == self.log.end().segment) {
+            self.end_segment(writer)?;
+        }
+        Ok(())
+    }
+
+    /// Seals the open segment; the index then reflects the seal.
+    fn end_segment(&mut self, writer: &mut Writer) -> Result<(), LogError> {
+        let ended = self.log.roll_early();
+        self.shared.catch_up_behind(writer);
+        ended
     }
 
     /// One batch in the log, then one in the index.

@@ -128,6 +128,11 @@ impl Maintenance {
 }
 
 impl Shared {
+    /// Whether something in a segment is not needed any more.
+    pub(super) fn has_garbage(&self, segment: u32) -> Result<bool, ReadError> {
+        self.with_index(|index| Ok(index.get(&Garbage::key(segment))?.is_some()))
+    }
+
     /// Whether the log still needs a frame. When in doubt, it does.
     fn is_needed(&self, position: Position, frame: &Frame<'_>) -> bool {
         let unless = |id: &RecordId, obsolete: &dyn Fn(IdEntry) -> bool| {

@@ -49,6 +49,8 @@ pub struct Exported {
     pub records: u64,
     /// What of the log could not be read.
     pub damages: Vec<Damage>,
+    /// Where the next export may go on: just behind the last record visited, or at the end of the log.
+    pub next: Position,
 }
 
 /// Reads a store. Cheap to clone; any number of threads.
@@ -124,15 +126,24 @@ impl Reader {
         self.shared.log.store_id()
     }
 
-    /// Visits every record that is neither erased nor superseded, in log order, until `visit` breaks. What is appended
-    /// meanwhile may or may not be among them.
+    /// The last stamp given.
+    pub fn last_stamp(&self) -> Stamp {
+        self.shared.stamp()
+    }
+
+    /// Visits every record from `from` on that is neither erased nor superseded, in log order, until `visit` breaks. What
+    /// is appended meanwhile may or may not be among them.
     ///
     /// # Errors
     ///
     /// [`ReadError`]; damage to the log is no error, it is reported in the answer.
-    pub fn export(&self, visit: &mut dyn FnMut(StoredRecord) -> ControlFlow<()>) -> Result<Exported, ReadError> {
+    pub fn export(
+        &self,
+        from: Position,
+        visit: &mut dyn FnMut(StoredRecord) -> ControlFlow<()>,
+    ) -> Result<Exported, ReadError> {
         let (mut exported, mut failed) = (Exported::default(), None);
-        self.shared.log.scan(Position::START, &mut |item| {
+        exported.next = self.shared.log.scan(from, &mut |item| {
             let record = match item {
                 Item::Frame(position, Frame::Record(record)) => self.shared.live(position, &record),
                 Item::Frame(..) => Ok(None),
