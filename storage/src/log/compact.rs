@@ -68,7 +68,12 @@ impl Compactor {
             return Err(LogError::NotSealed(segment));
         };
         let generation = entry.generation.saturating_add(1);
-        let written = self.write(&old, generation, (sealed.last, now), keep)?;
+        let written = self.write(&old, generation, (sealed.last, now), keep);
+        if written.is_err() {
+            // It takes room on a disk that may be full. If this fails too, the next start removes it.
+            drop(shared.disk.remove(&shared.dir.join(COMPACTING)));
+        }
+        let written = written?;
         let (new, entry) = self.publish(&old, entry, generation, &written)?;
         let switched = shared.switch(|manifest| {
             manifest.segments.insert(segment, entry);
@@ -112,7 +117,7 @@ impl Compactor {
                     continue;
                 }
                 Found::Batch { header, frames_at, .. } => (frames_at, Some(header.number)),
-                Found::Broken { from, .. } | Found::Tail { from, .. } => (from, None),
+                Found::Broken { from, .. } | Found::Tail { frames_at: from, .. } => (from, None),
             };
             self.copy_frames(old, walk.bytes(), from, &mut rewrite, keep)?;
             if let Some(number) = number {

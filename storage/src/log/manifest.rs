@@ -4,7 +4,7 @@
 //! the only place where something stands: segments name themselves, so a lost manifest is made anew from them.
 
 use super::error::LogError;
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use model::{Stamp, hex};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -150,10 +150,16 @@ impl Manifest {
     /// Puts this manifest in the place of the one in `dir`, durably. On an error either of them may be there.
     pub(super) fn store(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
         let new = dir.join(MANIFEST_NEW);
-        let file = disk.create(&new)?;
-        file.write_all_at(self.text().as_bytes(), 0)?;
-        file.sync_all()?;
-        drop(file);
+        let write = |file: Box<dyn DiskFile>| {
+            file.write_all_at(self.text().as_bytes(), 0)?;
+            file.sync_all()
+        };
+        let written = disk.create(&new).and_then(write);
+        if written.is_err() {
+            // It takes room on a disk that may be full. If this fails too, the next start removes it.
+            drop(disk.remove(&new));
+        }
+        written?;
         disk.rename(&new, &dir.join(MANIFEST))?;
         disk.sync_dir(dir)
     }

@@ -60,7 +60,7 @@ impl Offsets {
                 Found::End => break,
                 Found::Padding { .. } | Found::Missing { .. } => continue,
                 Found::Batch { frames_at, .. } => frames_at,
-                Found::Broken { from, .. } | Found::Tail { from, .. } => from,
+                Found::Broken { from, .. } | Found::Tail { frames_at: from, .. } => from,
             };
             pieces(walk.bytes(), from, true, &mut |piece| {
                 if let Piece::Frame(offset, CheckedFrame { header, .. }) = piece {

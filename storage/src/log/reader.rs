@@ -169,7 +169,7 @@ pub(super) fn visit_next(
             return Ok(Next::Batch(visit(Item::Damage(damage))));
         }
         Found::Batch { frames_at, .. } => frames_at,
-        Found::Broken { from, .. } | Found::Tail { from, .. } => from,
+        Found::Broken { from, .. } | Found::Tail { frames_at: from, .. } => from,
     };
     let mut outcome = Ok(ControlFlow::Continue(()));
     pieces(walk.bytes(), base, segment.is_compacted(), &mut |piece| {

@@ -10,10 +10,10 @@
 
 use super::Settings;
 use super::batch::Owner;
-use super::bytes::{align, narrow, wide};
+use super::bytes::{align, wide};
 use super::error::LogError;
 use super::frame::{Frame, SealReason};
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{Entry, Manifest, ManifestError};
 use super::position::Position;
 use super::report::{Damage, DamageKind, Recovery};
 use super::segment::{HeaderError, SEGMENT_HEADER, SegmentHeader, file_name, parse_name};
@@ -46,9 +46,9 @@ pub(super) fn open(
         other => other.map_err(failed("lock the log"))?,
     };
     let mut opening = Opening::begin(disk.as_ref(), dir, new_store_id)?;
-    let segments = opening.find_segments()?;
-    let open = opening.mend(&segments)?;
-    opening.manifest.store(disk.as_ref(), dir).map_err(failed("write the manifest"))?;
+    let mut segments = opening.find_segments()?;
+    let open = opening.mend(&mut segments)?;
+    opening.store_manifest()?;
     let Opening { manifest, recovery, .. } = opening;
     let table = segments.into_iter().map(|segment| (segment.number(), segment)).collect();
     let shared = Arc::new(Shared::new(Arc::clone(&disk), dir.to_owned(), settings, manifest, table, lock));
@@ -76,13 +76,15 @@ struct OpenEnd {
 struct Cut {
     segment: Arc<Segment>,
     from: u32,
+    /// Where the first frame may be expected.
+    frames_at: u32,
     bytes: Vec<u8>,
 }
 
 /// Appends again what is whole among what is cut, cuts it, and sees to it that a segment is open.
 fn finish(log: &mut Log, mut recovery: Recovery, cut: Option<Cut>) -> Result<Recovery, LogError> {
-    if let Some(Cut { segment, from, bytes }) = cut {
-        let frames = salvage(&segment, from, &bytes)?;
+    if let Some(Cut { segment, from, frames_at, bytes }) = cut {
+        let frames = salvage(&segment, frames_at, bytes.get(wide(frames_at - from)..).unwrap_or_default())?;
         recovery.salvaged = u64::try_from(frames.len()).unwrap_or(u64::MAX);
         let goes_on_behind = log.active.as_ref().is_none_or(|active| active.next > from);
         if goes_on_behind {
@@ -127,6 +129,8 @@ struct Opening<'d> {
     disk: &'d dyn Disk,
     dir: &'d Path,
     manifest: Manifest,
+    /// As it is on the disk; `None` if it is not there.
+    loaded: Option<Manifest>,
     /// The generations that are there, by segment.
     files: BTreeMap<u32, BTreeSet<u32>>,
     recovery: Recovery,
@@ -169,11 +173,23 @@ impl<'d> Opening<'d> {
             frames: 0,
             end: Position::START,
         };
-        let mut opening = Self { disk, dir, manifest, files, recovery };
+        let loaded = (!lost).then(|| manifest.clone());
+        let mut opening = Self { disk, dir, manifest, loaded, files, recovery };
         if lost {
             opening.damage(DamageKind::Manifest, (0, 0), 0, 0);
         }
         Ok(opening)
+    }
+
+    /// Writes the manifest if it changed. A full disk is no reason not to open: the next start finds the same again.
+    fn store_manifest(&self) -> Result<(), LogError> {
+        if self.loaded.as_ref() == Some(&self.manifest) {
+            return Ok(());
+        }
+        match self.manifest.store(self.disk, self.dir).map_err(failed("write the manifest")) {
+            Err(LogError::DiskFull(_)) => Ok(()),
+            other => other,
+        }
     }
 
     fn damage(&mut self, kind: DamageKind, (segment, generation): (u32, u32), from: u32, to: u32) {
@@ -236,20 +252,23 @@ impl<'d> Opening<'d> {
     }
 
     /// Surveys the segments of which the manifest does not know that they are sealed, and mends the last.
-    fn mend(&mut self, segments: &[Arc<Segment>]) -> Result<OpenEnd, LogError> {
+    fn mend(&mut self, segments: &mut [Arc<Segment>]) -> Result<OpenEnd, LogError> {
         let mut next_number = 1;
+        let mut before = 0;
         let last = segments.last().map(|segment| segment.number());
         for segment in segments {
             let number = segment.number();
+            let follows = number == before + 1;
+            before = number;
             if let Some(sealed) = self.manifest.segments.get(&number).and_then(|entry| entry.sealed) {
                 next_number = sealed.last.saturating_add(1);
                 continue;
             }
-            let survey = Survey::of(segment)?;
+            let survey = survey(segment, follows.then_some(next_number))?;
             self.recovery.ceiling = self.recovery.ceiling.max(survey.ceiling);
             self.recovery.greatest_stamp = self.recovery.greatest_stamp.max(survey.greatest_stamp);
-            let is_open = last == Some(number) && segment.generation == 0 && survey.seal != Some(SealReason::Full);
             next_number = survey.next_number(segment);
+            let is_open = last == Some(number) && segment.generation == 0 && survey.seal != Some(SealReason::Full);
             if is_open {
                 return self.mend_end(segment, survey);
             }
@@ -270,16 +289,15 @@ impl<'d> Opening<'d> {
         self.recovery.frames = survey.frames;
         self.recovery.clean = self.recovery.created || survey.seal.is_some() && survey.tail.is_none();
         for mut damage in std::mem::take(&mut survey.damages) {
-            let mut bytes = vec![0; wide(damage.to - damage.from)];
-            segment.file.read_exact_at(&mut bytes, u64::from(damage.from)).map_err(failed("read a segment"))?;
+            let bytes = read(segment, damage.from, damage.to)?;
             damage.copy = Some(self.copy_aside(segment, damage.from, &bytes)?);
             self.recovery.damages.push(damage);
         }
         let mut next = align(survey.end);
         let cut = match survey.tail.take() {
             None => None,
-            Some((from, bytes)) => {
-                let to = from.saturating_add(narrow(bytes.len()));
+            Some((from, frames_at, to)) => {
+                let bytes = read(segment, from, to)?;
                 let copy = Some(self.copy_aside(segment, from, &bytes)?);
                 let mut damage = Damage::new(DamageKind::Tail, segment, from, to);
                 damage.copy = copy;
@@ -288,7 +306,7 @@ impl<'d> Opening<'d> {
                 let behind = align(to);
                 let has_room = u64::from(behind) + u64::from(RESERVE) <= u64::from(capacity);
                 next = if has_room { behind } else { next };
-                Some(Cut { segment: Arc::clone(segment), from, bytes })
+                Some(Cut { segment: Arc::clone(segment), from, frames_at, bytes })
             }
         };
         if survey.seal.is_none() {
@@ -298,7 +316,7 @@ impl<'d> Opening<'d> {
         segment.set_end(survey.end);
         let number = segment.number();
         let first = segment.first.or(survey.first).unwrap_or(next_number);
-        let entry = super::manifest::Entry { generation: segment.generation, first, sealed: None };
+        let entry = Entry { generation: segment.generation, first, sealed: None };
         self.manifest.segments.insert(number, entry);
         let active = Active {
             segment: Arc::clone(segment),
@@ -315,6 +333,25 @@ impl<'d> Opening<'d> {
         let place = (segment.number(), segment.generation, from);
         copy_aside(self.disk, &self.dir.join(DAMAGED), place, bytes).map_err(failed("copy damaged bytes aside"))
     }
+}
+
+fn read(segment: &Segment, from: u32, to: u32) -> Result<Vec<u8>, LogError> {
+    let mut bytes = vec![0; wide(to.saturating_sub(from))];
+    segment.file.read_exact_at(&mut bytes, u64::from(from)).map_err(failed("read a segment"))?;
+    Ok(bytes)
+}
+
+/// Surveys a segment that nobody else has yet; `first` is the number that its first batch must have, if known.
+fn survey(segment: &mut Arc<Segment>, first: Option<u64>) -> Result<Survey, LogError> {
+    if let Some(own) = Arc::get_mut(segment) {
+        own.first = own.first.or(first);
+    }
+    let survey = Survey::of(segment)?;
+    if let Some(own) = Arc::get_mut(segment) {
+        own.first = own.first.or(survey.first);
+        own.last_at = survey.last.map_or(0, |(at, _)| at);
+    }
+    Ok(survey)
 }
 
 /// The store's id, from the first header that can be read.

@@ -22,8 +22,6 @@ pub enum DamageKind {
     Padding,
     /// The unsealed end of the log was torn or damaged. It was copied aside and cut.
     Tail,
-    /// The table of offsets of a compacted segment is not what was written; the frames are found without it.
-    OffsetsTable,
 }
 
 /// A stretch of a segment that is not what was written.
@@ -60,7 +58,6 @@ impl fmt::Display for Damage {
             DamageKind::BatchesMissing => "batches are missing here",
             DamageKind::Padding => "not zero, no frame affected",
             DamageKind::Tail => "the unsealed end was torn, and cut",
-            DamageKind::OffsetsTable => "the table of offsets is damaged",
         };
         write!(f, "segment {}.{} bytes {}..{}: {what}", self.segment, self.generation, self.from, self.to)?;
         match &self.copy {

@@ -34,8 +34,8 @@ pub(super) struct Survey {
     pub(super) seal: Option<SealReason>,
     /// What is damaged before the tail.
     pub(super) damages: Vec<Damage>,
-    /// What is not zero behind the last whole batch: its first byte, and all of it.
-    pub(super) tail: Option<(u32, Vec<u8>)>,
+    /// What is not zero behind the last whole batch: from, where frames may be expected, to.
+    pub(super) tail: Option<(u32, u32, u32)>,
 }
 
 impl Survey {
@@ -60,7 +60,7 @@ impl Survey {
                 }
                 Found::Missing { at } => survey.damage(segment, DamageKind::BatchesMissing, at, at),
                 Found::Padding { from, to } => survey.damage(segment, DamageKind::Padding, from, to),
-                Found::Tail { from, .. } => survey.tail = Some((from, walk.bytes().to_vec())),
+                Found::Tail { from, frames_at, to } => survey.tail = Some((from, frames_at, to)),
             }
         }
     }

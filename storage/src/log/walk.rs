@@ -23,14 +23,16 @@ const SEARCH_BYTES: u32 = 64 * 1024;
 pub(super) enum Found {
     /// A whole batch; [`Walk::bytes`] are its frames, which begin at `frames_at`.
     Batch { at: u32, header: BatchHeader, frames_at: u32 },
-    /// A stretch where one or more batches are damaged, although later ones are there; [`Walk::bytes`] is all of it.
+    /// A stretch where one or more batches are damaged, although later ones are there; [`Walk::bytes`] is all of it, but
+    /// for the header of a batch of which only frames are damaged.
     Broken { from: u32, to: u32 },
     /// Batches are missing, without a trace, before this offset.
     Missing { at: u32 },
     /// Bytes between batches that should be zero.
     Padding { from: u32, to: u32 },
-    /// Bytes after the last whole batch that are none; [`Walk::bytes`] is all of it. Comes last.
-    Tail { from: u32, to: u32 },
+    /// Bytes after the last whole batch that are none; [`Walk::bytes`] is what lies from `frames_at` on, where the first
+    /// frame may be expected. Comes last.
+    Tail { from: u32, frames_at: u32, to: u32 },
     /// Nothing more.
     End,
 }
@@ -109,7 +111,8 @@ impl<'f> Walk<'f> {
         let Search { header, nonzero } = self.search(self.end)?;
         let Some((at, header)) = header else {
             let Some((from, to)) = nonzero else { return Ok(Some(Found::End)) };
-            return self.tail((from & !7).max(self.end), to).map(Some);
+            let from = (from & !7).max(self.end);
+            return self.tail(from, from, to).map(Some);
         };
         if !self.is_in_order(&header) {
             let (from, to) = (self.end, header.previous_end.clamp(self.end, at));
@@ -149,18 +152,19 @@ impl<'f> Walk<'f> {
         let Search { header: later, nonzero } = self.search(end)?;
         if later.is_none() {
             let to = nonzero.map_or(end, |(_, to)| to);
-            return self.tail(at, to);
+            return self.tail(at, at.saturating_add(BATCH_HEADER), to);
         }
-        self.load(at, end)?;
+        let frames_at = at.saturating_add(BATCH_HEADER);
+        self.load(frames_at, end)?;
         self.end = end;
         self.number = Some(header.number.saturating_add(1));
-        Ok(Found::Broken { from: at, to: end })
+        Ok(Found::Broken { from: frames_at, to: end })
     }
 
-    fn tail(&mut self, from: u32, to: u32) -> io::Result<Found> {
-        self.load(from, to)?;
+    fn tail(&mut self, from: u32, frames_at: u32, to: u32) -> io::Result<Found> {
+        self.load(frames_at, to)?;
         self.end = self.limit;
-        Ok(Found::Tail { from, to })
+        Ok(Found::Tail { from, frames_at, to })
     }
 
     fn load(&mut self, from: u32, to: u32) -> io::Result<()> {
@@ -232,10 +236,13 @@ pub(super) enum Piece<'a> {
 /// Takes the frames out of `bytes`, which begin at the offset `base`, and hands what is between them to `visit` too.
 ///
 /// Where a frame is damaged, its header is believed if that leads to something believable; else every next byte is
-/// tried. Zeros and batch headers are never reported as bad frames by themselves unless something else is wrong there.
+/// tried. In a compacted segment, where a frame does not prove its offset, headers are believed only where a frame is
+/// expected, and positions must ascend. Zeros are not reported.
 pub(super) fn pieces<'a>(bytes: &'a [u8], base: u32, compacted: bool, visit: &mut dyn FnMut(Piece<'a>)) {
     let mut offset = 0;
     let mut bad_from = None;
+    let mut expected = true;
+    let mut last_at = 0;
     let report = |from: &mut Option<usize>, to: usize, visit: &mut dyn FnMut(Piece<'a>)| {
         if let Some(start) = from.take()
             && !is_zero(bytes.get(start..to).unwrap_or_default())
@@ -245,16 +252,20 @@ pub(super) fn pieces<'a>(bytes: &'a [u8], base: u32, compacted: bool, visit: &mu
     };
     while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
         let at = base.saturating_add(narrow(offset));
-        let plain = FrameHeader::read(rest).filter(|header| compacted || header.at == at);
-        let trusted = plain.filter(|header| bad_from.is_none() || header.is_plausible());
+        let fits = |header: &FrameHeader| if compacted { header.at >= last_at } else { header.at == at };
+        let header = FrameHeader::read(rest).filter(fits);
+        let trusted = header.filter(|header| expected || header.is_plausible());
         if let Some(frame) = trusted.and_then(|_| CheckedFrame::read(rest)) {
             report(&mut bad_from, offset, visit);
             offset += frame.bytes.len();
+            (expected, last_at) = (true, frame.header.at);
             visit(Piece::Frame(at, frame));
             continue;
         }
         bad_from.get_or_insert(offset);
-        let believed = plain.filter(|header| is_believable(rest, at, header, compacted));
+        let believed = header.filter(|_| expected || !compacted);
+        let believed = believed.filter(|header| is_believable(rest, at, header, compacted));
+        expected = believed.is_some();
         offset += believed.map_or(1, |header| header.length());
     }
     report(&mut bad_from, bytes.len(), visit);
@@ -270,6 +281,7 @@ fn is_believable(rest: &[u8], at: u32, header: &FrameHeader, compacted: bool) ->
     let padding = wide(align(next_at) - next_at);
     let batch = next.get(padding..).is_some_and(|bytes| bytes.starts_with(&BATCH_MAGIC));
     let frame = FrameHeader::read(next);
-    let frame = frame.is_some_and(|frame| frame.is_plausible() && (compacted || frame.at == next_at));
+    let fits = |frame: &FrameHeader| if compacted { frame.at > header.at } else { frame.at == next_at };
+    let frame = frame.is_some_and(|frame| frame.is_plausible() && fits(&frame));
     next.is_empty() || batch || frame
 }

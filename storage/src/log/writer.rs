@@ -132,6 +132,16 @@ impl Log {
         }
     }
 
+    /// Seals the open segment before it is full and begins the next, so that it can be compacted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::append`].
+    pub fn roll_early(&mut self) -> Result<(), LogError> {
+        self.check()?;
+        if self.active.is_some() { self.roll() } else { Ok(()) }
+    }
+
     /// A reader of this log.
     pub fn reader(&self) -> LogReader {
         LogReader { shared: Arc::clone(&self.shared) }
