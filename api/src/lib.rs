@@ -11,6 +11,6 @@ mod query;
 mod routes;
 mod settings;
 
-pub use database::Database;
+pub use database::{Ack, Database, Observation};
 pub use routes::{admin_router, client_router, openapi};
 pub use settings::Settings;

@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     Method,
     /// The body is of another media type.
     MediaType(&'static str),
+    /// The framework could not make sense of the request.
+    Unreadable,
     /// The client paused too long in the middle of its body.
     SlowBody,
     /// The client's body broke off.
@@ -186,6 +188,12 @@ impl From<Fault> for Problem {
                     format!("content-type: {expected}"),
                 )
             },
+            Fault::Unreadable => Self::new(
+                StatusCode::BAD_REQUEST,
+                "bad_request",
+                "The request cannot be read",
+                "a well-formed HTTP request",
+            ),
             Fault::SlowBody => Self::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "request_timeout",

@@ -299,5 +299,5 @@ fn numbers_print_alike_on_every_machine() {
     assert_eq!(print(Decimal::of_millionths(1_000_000)), "1");
     assert_eq!(print(Decimal::of_millionths(333_333)), "0.333333");
     assert_eq!(print(Decimal(11_051_600.0)), "11051600");
-    assert_eq!(print(Decimal(1e21)), "1e21");
+    assert_eq!(print(Decimal(1e21)), "1e+21");
 }

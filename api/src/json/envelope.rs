@@ -231,10 +231,8 @@ fn signed(
         }
         return Ok((Authors::new(agents)?, signatures.into_iter().map(|(_, signature)| signature).collect()));
     };
-    let stranger = agents.iter().position(|agent| authors.as_slice().binary_search(agent).is_err());
-    if let Some(position) = stranger {
-        let element = Path::Element(&path, position);
-        return Err(Path::Member(&element, "agent_id").refuse(Code::ExtraSignature, "signatures of the authors alone"));
+    if let Some(stranger) = agents.iter().find(|agent| authors.as_slice().binary_search(agent).is_err()) {
+        return Err(path.refuse(Code::ExtraSignature, format!("no signature of {stranger}, who is no author")));
     }
     match authors.as_slice().iter().find(|author| agents.binary_search(author).is_err()) {
         Some(author) => Err(path.refuse(Code::MissingSignature, format!("a signature of {author}, who is an author"))),
@@ -358,11 +356,7 @@ fn meta(reader: &mut Reader<'_>, path: Path<'_>) -> Result<Meta, Refusal> {
         if pairs.iter().any(|(earlier, _)| earlier == key) {
             return Err(path.refuse(Code::DuplicateKey, "every key once"));
         }
-        let value = reader.string(path)?.into_owned();
-        if key.len() + value.len() > Meta::ENTRY_BYTES_MAX {
-            return Err(path.refuse(Code::TooLarge, "at most 1,024 bytes of UTF-8, key and value together"));
-        }
-        pairs.push((key.to_owned(), value));
+        pairs.push((key.to_owned(), reader.string(path)?.into_owned()));
         Ok(())
     })?;
     Meta::new(pairs)

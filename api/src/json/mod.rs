@@ -9,6 +9,9 @@ mod path;
 mod print;
 mod reader;
 
+#[cfg(test)]
+mod tests;
+
 pub use envelope::{Kind, parse_envelope};
 pub use naming::parse_naming;
 pub use print::{envelope_json, write_envelope};

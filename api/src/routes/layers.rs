@@ -40,6 +40,7 @@ pub(crate) async fn as_problem(request: Request, next: Next) -> Response {
         StatusCode::NOT_FOUND => Fault::NotFound("there is no such path"),
         StatusCode::METHOD_NOT_ALLOWED => Fault::Method,
         StatusCode::SERVICE_UNAVAILABLE => Fault::Submit(SubmitError::Overloaded),
+        _ if status.is_client_error() => Fault::Unreadable,
         _ => Fault::Internal,
     };
     let allow = response.headers_mut().remove(header::ALLOW);

@@ -8,6 +8,7 @@ use crate::json::envelope_json;
 use crate::problem::Fault;
 use crate::query::{self, LensedQuery, Parameters, Query};
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -73,12 +74,13 @@ async fn resolve(app: &App, query: Option<&str>, lens: Option<Lens>) -> Result<J
 )]
 pub(crate) async fn record(
     State(app): State<App>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
     let parameters = Parameters::parse(query.as_deref(), &["subject"])?;
     let subject = parameters.field("subject", |text| Subject::new(text))?;
-    let id = RecordId::from_hex(&id).ok_or_else(|| query::refuse(Code::BadHex, "id", "64 lower-case hex digits"))?;
+    let id = id.ok().and_then(|Path(text)| RecordId::from_hex(&text));
+    let id = id.ok_or_else(|| query::refuse(Code::BadHex, "id", "64 lower-case hex digits"))?;
     let stored = app.database.record(id, subject).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
