@@ -4,4 +4,9 @@
 
 pub mod cli;
 pub mod clock;
+pub mod identity;
+pub mod metrics;
+pub mod serve;
 pub mod settings;
+
+mod timed_disk;

@@ -1,7 +1,7 @@
 //! The metrics of one node: every name, help text and bucket in one place. Never a process-wide registry, so that
 //! several nodes can live in one process.
 
-use api::{Ack, Observation};
+use api::database::{Ack, Observation};
 use model::lens::Lens;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -43,6 +43,10 @@ pub struct Metrics {
     pub scrub_bytes: IntCounter,
     /// Damaged places that are known and not served.
     pub scrub_damaged: IntGauge,
+    /// What the present pass has met so far; not exported.
+    scrub_damaged_this_pass: IntGauge,
+    /// 1 while writes are refused because the disk is full.
+    pub disk_full: IntGauge,
     /// 1 if the node is ready for traffic.
     pub ready: IntGauge,
 }
@@ -88,6 +92,8 @@ impl Metrics {
             scrub_passes: IntCounter::new("stemedb_scrub_passes_total", "Whole passes of the scrubber over the log.")?,
             scrub_bytes: IntCounter::new("stemedb_scrub_bytes_total", "Bytes that the scrubber has read.")?,
             scrub_damaged: IntGauge::new("stemedb_scrub_damaged", "Damaged places of the log, known and not served.")?,
+            scrub_damaged_this_pass: IntGauge::new("scrub_damaged_this_pass", "Not exported.")?,
+            disk_full: IntGauge::new("stemedb_disk_full", "1 while writes are refused for lack of room, else 0.")?,
             ready: IntGauge::new("stemedb_ready", "1 if the node is ready for traffic, else 0.")?,
             registry,
         };
@@ -108,6 +114,7 @@ impl Metrics {
             Box::new(self.scrub_passes.clone()),
             Box::new(self.scrub_bytes.clone()),
             Box::new(self.scrub_damaged.clone()),
+            Box::new(self.disk_full.clone()),
             Box::new(self.ready.clone()),
         ]
     }
@@ -140,6 +147,17 @@ impl Metrics {
     /// Counts an acknowledged write that took `elapsed`.
     pub fn write(&self, ack: Ack, elapsed: Duration) {
         self.write_latency.with_label_values(&[ack.as_str()]).observe(elapsed.as_secs_f64());
+    }
+
+    /// Notes how many damaged places a stretch of scrubbing met; the gauge shows the count of the last whole pass, or more
+    /// if the present one has met more already.
+    pub fn scrub_damaged_found(&self, places: usize, pass_finished: bool) {
+        let places = i64::try_from(places).unwrap_or(i64::MAX);
+        let this_pass = self.scrub_damaged_this_pass.get().saturating_add(places);
+        self.scrub_damaged_this_pass.set(if pass_finished { 0 } else { this_pass });
+        if pass_finished || this_pass > self.scrub_damaged.get() {
+            self.scrub_damaged.set(this_pass);
+        }
     }
 
     /// Everything in Prometheus' text format, version 0.0.4.

@@ -108,6 +108,11 @@ impl Envelope {
         &self.signatures
     }
 
+    /// The body and the signatures, given up.
+    pub fn into_parts(self) -> (Body, Vec<Signature>) {
+        (self.body, self.signatures)
+    }
+
     /// Each author with its signature.
     pub fn signed_by(&self) -> impl Iterator<Item = (&AgentId, &Signature)> {
         self.body.authors().as_slice().iter().zip(&self.signatures)

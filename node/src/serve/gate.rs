@@ -3,14 +3,18 @@
 //! Writers that arrive together are verified together: a worker takes whatever is waiting, up to
 //! [`VERIFY_RECORDS_MAX`], and the acceptance rule gives each the verdict it would get alone. It never touches the disk.
 
-use super::writer::{Verified, WriterQueue};
+use super::writer::{Job, Verified, WriterQueue};
 use api::database::{SubmitError, SubmitTerms};
-use model::{Envelope, acceptance};
+use model::acceptance::{self, KeyCache};
+use model::Envelope;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 /// The most records that one worker verifies at once. Beyond it a batch gets hardly any faster.
 pub(super) const VERIFY_RECORDS_MAX: usize = 512;
+
+/// How many decoded public keys a worker keeps, about 200 bytes each.
+const KEYS_MAX: usize = 16_384;
 
 /// The verdict on each envelope of a submission, in its order.
 pub(super) type Verdicts = Vec<Result<api::database::Receipt, SubmitError>>;
@@ -49,9 +53,10 @@ impl Waiting {
 
 /// Verifies what waits until nobody submits any more. Runs on a thread of its own.
 pub(super) fn work(waiting: &Waiting, writer: &WriterQueue) {
+    let mut keys = KeyCache::new(KEYS_MAX);
     while let Some(submissions) = waiting.take() {
-        for verified in verify(submissions) {
-            if writer.blocking_send(verified).is_err() {
+        for verified in verify(submissions, &mut keys) {
+            if writer.blocking_send(Job::Write(verified)).is_err() {
                 return; // the log has stopped; whoever waits sees its reply dropped
             }
         }
@@ -59,14 +64,14 @@ pub(super) fn work(waiting: &Waiting, writer: &WriterQueue) {
 }
 
 /// Verifies several submissions as one batch.
-pub(super) fn verify(submissions: Vec<Submission>) -> Vec<Verified> {
+fn verify(submissions: Vec<Submission>, keys: &mut KeyCache) -> Vec<Verified> {
     let mut envelopes = Vec::with_capacity(submissions.iter().map(|submission| submission.envelopes.len()).sum());
     let mut rest = Vec::with_capacity(submissions.len());
     for submission in submissions {
         rest.push((submission.envelopes.len(), submission.terms, submission.reply));
         envelopes.extend(submission.envelopes);
     }
-    let mut verdicts = acceptance::accept_batch(envelopes).into_iter();
+    let mut verdicts = acceptance::accept_batch_with(envelopes, keys).into_iter();
     rest.into_iter()
         .map(|(count, terms, reply)| Verified { records: verdicts.by_ref().take(count).collect(), terms, reply })
         .collect()

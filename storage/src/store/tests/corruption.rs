@@ -163,3 +163,14 @@ fn an_index_that_reflects_more_than_the_log_holds_is_a_rebuild() {
     assert!(matches!(report.rebuilt, Some(RebuildReason::AheadOfLog)), "{:?}", report.rebuilt);
     Expected::of(0..1, &reader).check(&reader);
 }
+
+#[test]
+fn sizes_probe() {
+    for engine in ENGINES {
+        let dir = tempfile::tempdir().unwrap();
+        let world = World::on(engine, &dir.path().join("clean")).filled(0..FEW);
+        for f in files(&world.db_dir) { println!("{engine} clean {} {}", f.display(), fs::metadata(&f).unwrap().len()); }
+        let world = killed(engine, &dir.path().join("killed"));
+        for f in files(&world.db_dir) { println!("{engine} killed {} {}", f.display(), fs::metadata(&f).unwrap().len()); }
+    }
+}

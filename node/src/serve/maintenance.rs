@@ -1,0 +1,130 @@
+//! What a node does beside answering: preparing segments, rebuilding and checking the index, scrubbing, compacting,
+//! measuring its folders. Bounded steps on one thread; it never holds up a write for longer than one step.
+
+use super::state::NodeState;
+use super::writer::Job;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+use storage::log::SpareJob;
+use storage::store::Maintenance;
+use tokio::sync::mpsc::WeakSender;
+
+/// How often the thread looks for something to do when nobody asks.
+const PERIOD: Duration = Duration::from_millis(250);
+/// Scrubbing and measuring happen once in so many periods: once a second.
+const PERIODS_A_ROUND: u64 = 4;
+/// Compaction is looked for once in so many periods: every 15 seconds.
+const PERIODS_A_COMPACTION: u64 = 60;
+
+/// The maintenance of one node.
+#[derive(Debug)]
+pub(super) struct Caretaker {
+    pub(super) maintenance: Maintenance,
+    pub(super) state: Arc<NodeState>,
+    /// Weak: the writer ends when nobody else can submit.
+    pub(super) writer: WeakSender<Job>,
+    pub(super) wal_dir: PathBuf,
+    pub(super) db_dir: PathBuf,
+    /// How fast the log is re-read; 0 for not at all.
+    pub(super) scrub_bytes_per_second: u64,
+}
+
+impl Caretaker {
+    /// Works until the writer is gone. Runs on a thread of its own.
+    pub(super) fn work(mut self, spares: &Receiver<SpareJob>) {
+        let mut period: u64 = 0;
+        let mut busy = true; // a rebuild begun while opening goes on at once
+        loop {
+            match spares.recv_timeout(if busy { Duration::ZERO } else { PERIOD }) {
+                Ok(job) => prepare(&job),
+                Err(RecvTimeoutError::Timeout) => {
+                    busy = self.step();
+                    period += u64::from(!busy);
+                    if !busy {
+                        self.round(period);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// One step of what the index needs; whether there is more.
+    fn step(&mut self) -> bool {
+        self.maintenance.step().unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn Error, "the index cannot be rebuilt now; trying again");
+            false
+        })
+    }
+
+    fn round(&mut self, period: u64) {
+        if let Some(writer) = self.writer.upgrade() {
+            writer.try_send(Job::CheckClock).ok(); // full: the writer looks at the clock by itself
+        }
+        if period.is_multiple_of(PERIODS_A_ROUND) {
+            self.scrub();
+            self.measure();
+        }
+        if period.is_multiple_of(PERIODS_A_COMPACTION) {
+            self.compact();
+        }
+    }
+
+    fn scrub(&mut self) {
+        if self.scrub_bytes_per_second == 0 {
+            return;
+        }
+        match self.maintenance.scrub(self.scrub_bytes_per_second) {
+            Ok(scrubbed) => {
+                let metrics = &self.state.metrics;
+                metrics.scrub_bytes.inc_by(scrubbed.bytes);
+                metrics.scrub_passes.inc_by(u64::from(scrubbed.finished));
+                metrics.scrub_damaged_found(scrubbed.damages.len() + scrubbed.misnamed.len(), scrubbed.finished);
+                for damage in &scrubbed.damages {
+                    tracing::error!(%damage, "the scrubber found damage; what was there is not served");
+                }
+                for (position, id) in &scrubbed.misnamed {
+                    tracing::error!(%position, %id, "the scrubber found a record that does not hash to its id");
+                }
+            }
+            Err(error) => tracing::error!(error = &error as &dyn Error, "the scrubber cannot read the log"),
+        }
+    }
+
+    fn compact(&mut self) {
+        match self.maintenance.compact() {
+            Ok(Some(compacted)) => {
+                tracing::info!(before = compacted.bytes_before, after = compacted.bytes_after, "compacted a segment");
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(error = &error as &dyn Error, "no segment can be compacted now"),
+        }
+    }
+
+    fn measure(&self) {
+        for (part, folder) in [("log", &self.wal_dir), ("index", &self.db_dir)] {
+            let bytes = i64::try_from(folder_bytes(folder)).unwrap_or(i64::MAX);
+            self.state.metrics.disk_bytes.with_label_values(&[part]).set(bytes);
+        }
+    }
+}
+
+fn prepare(job: &SpareJob) {
+    if let Err(error) = job.run() {
+        tracing::warn!(error = &error as &dyn Error, "the next segment could not be prepared; the writer will do it");
+    }
+}
+
+/// The bytes of all files below a folder; what cannot be read counts nothing.
+pub(super) fn folder_bytes(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let sizes = entries.filter_map(Result::ok).map(|entry| match entry.metadata() {
+        Ok(about) if about.is_dir() => folder_bytes(&entry.path()),
+        Ok(about) => about.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}

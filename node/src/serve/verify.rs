@@ -1,0 +1,55 @@
+//! `stemedb verify`: everything in a data folder read and checked while no node has it open.
+
+use super::state::NodeState;
+use super::{chain, setup, tell};
+use crate::cli::Verified;
+use crate::cli::failure::Failure;
+use crate::clock::SystemClock;
+use crate::identity::{self, Identity};
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use std::sync::Arc;
+use storage::store::Store;
+
+/// Opens the store, re-reads every frame, recomputes every id, verifies every signature and compares the index.
+///
+/// Opening recovers like a start does: a torn tail is cut and copied aside, and reported.
+///
+/// # Errors
+///
+/// [`Failure::Failed`] if the folder holds no node or cannot be read.
+pub fn verify(settings: Settings) -> Result<Verified, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::Failed(format!("cannot verify: {}", chain(error)));
+    if !settings.data_dir.join(identity::FILE).exists() {
+        let folder = settings.data_dir.display();
+        return Err(Failure::Failed(format!("{folder} holds no node; name the folder of one with --data-dir")));
+    }
+    let metrics = Metrics::new().map_err(|error| failed(&error))?;
+    let state = NodeState::new(Arc::new(SystemClock::start()), metrics);
+    Identity::load_or_create(&settings.data_dir, &settings.wal_folder(), [0; 32]).map_err(|error| failed(&error))?;
+    let mut setup = setup(&settings, &state).map_err(|error| failed(&error))?;
+    setup.settings.open_frames_max = u64::MAX;
+    let (appender, reader, report) = Store::open(setup).map_err(|error| failed(&error))?;
+    tell(&report);
+    let found = reader.verify(&mut |_| {}).map_err(|error| failed(&error))?;
+    let counts = reader.counts();
+    let mut problems: Vec<_> = report.recovery.damages.iter().map(ToString::to_string).collect();
+    for damage in &found.damages {
+        let damage = damage.to_string();
+        if !problems.contains(&damage) {
+            problems.push(damage);
+        }
+    }
+    problems.extend(found.wrong.iter().map(|(position, id, fault)| format!("record {id} at {position}: {fault:?}")));
+    problems.extend(found.index.iter().map(|error| chain(error)));
+    appender.seal().map_err(|error| failed(&error))?;
+    Ok(Verified {
+        counts: vec![
+            ("records read", found.records),
+            ("assertions", counts.assertions),
+            ("votes", counts.votes),
+            ("erased", counts.erased),
+        ],
+        problems,
+    })
+}

@@ -1,0 +1,277 @@
+//! The writer: the one thread that changes the store, so that writes that arrive together share one `fdatasync`.
+//!
+//! It takes whatever is waiting, up to [`COMMIT_RECORDS_MAX`], and answers only after the store has made it durable and
+//! visible. It never verifies.
+
+use super::chain;
+use super::gate::Verdicts;
+use super::state::NodeState;
+use api::database::{Durable, EraseError, Erasure, Outcome, Receipt, SubmitError, SubmitTerms};
+use model::{AgentId, Body, Record, RecordId, Refusal, Timestamp};
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+use storage::log::{LogError, SpareJob};
+use storage::store::{self, AppendError, Appended, Appender, Lookup, Reader};
+use tokio::sync::{mpsc, oneshot};
+
+/// The most records of one commit: about 1 MiB of ordinary claims.
+pub(super) const COMMIT_RECORDS_MAX: usize = 2048;
+/// The most jobs taken from the queue for one commit.
+const COMMIT_JOBS_MAX: usize = 1024;
+
+/// Work for the writer.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Store records that passed the gate.
+    Write(Verified),
+    /// Erase the body of a record.
+    Erase { id: RecordId, reply: oneshot::Sender<Result<Erasure, EraseError>> },
+    /// Begin a new segment, so that everything before it can be compacted.
+    Roll { reply: oneshot::Sender<()> },
+    /// Look at the clock, so that trouble shows while nobody writes.
+    CheckClock,
+}
+
+/// A submission after the gate: a verdict on each envelope, in its order.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) records: Vec<Result<Record, Refusal>>,
+    pub(super) terms: SubmitTerms,
+    pub(super) reply: oneshot::Sender<Verdicts>,
+}
+
+/// Where jobs wait for the writer.
+pub(super) type WriterQueue = mpsc::Sender<Job>;
+
+/// The one that changes the store.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) appender: Appender,
+    pub(super) reader: Reader,
+    pub(super) state: Arc<NodeState>,
+    /// The key under which erasures are recorded: the node's own, since its operator asked for them.
+    pub(super) eraser: AgentId,
+    /// Where the preparation of the next segment is done; a full queue means that one is under way.
+    pub(super) spares: SyncSender<SpareJob>,
+}
+
+impl Writer {
+    /// Works until nobody can submit any more, then stops the store in order. Runs on a thread of its own.
+    pub(super) fn work(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::new();
+        while queue.blocking_recv_many(&mut jobs, COMMIT_JOBS_MAX) > 0 {
+            self.perform(&mut jobs);
+            if let Some(job) = self.appender.spare_job() {
+                self.spares.try_send(job).ok(); // full: one is under way already
+            }
+        }
+        if self.state.fatal().is_none()
+            && let Err(error) = self.appender.seal()
+        {
+            tracing::error!(error = &error as &dyn Error, "the store was not closed in order; the next start checks it");
+        }
+    }
+
+    /// Does the jobs in order, neighbouring writes together.
+    fn perform(&mut self, jobs: &mut Vec<Job>) {
+        self.check_clock();
+        let mut writes: Vec<Verified> = Vec::new();
+        let mut records = 0;
+        for job in jobs.drain(..) {
+            match job {
+                Job::Write(verified) => {
+                    records += verified.records.len();
+                    writes.push(verified);
+                    if records >= COMMIT_RECORDS_MAX {
+                        self.commit(std::mem::take(&mut writes));
+                        records = 0;
+                    }
+                }
+                Job::Erase { id, reply } => {
+                    self.commit(std::mem::take(&mut writes));
+                    records = 0;
+                    reply.send(self.erase(id)).ok(); // nobody waits: the erasure stands all the same
+                }
+                Job::Roll { reply } => {
+                    self.commit(std::mem::take(&mut writes));
+                    records = 0;
+                    self.roll();
+                    reply.send(()).ok(); // nobody waits: the segment is sealed all the same
+                }
+                Job::CheckClock => {}
+            }
+        }
+        self.commit(writes);
+    }
+
+    /// Seals the open segment if compacting it would gain something. A failure is only logged: appends meet it too.
+    fn roll(&mut self) {
+        if let Err(error) = self.appender.roll() {
+            tracing::warn!(error = &error as &dyn Error, "no new segment could be begun");
+        }
+    }
+
+    fn check_clock(&mut self) {
+        let (wall_ms, monotonic) = (self.state.clock.wall_ms(), self.state.clock.monotonic());
+        let health = self.appender.clock().health(wall_ms, millis(monotonic));
+        self.state.set_clock_trouble(health.err().map(|error| error.to_string()));
+    }
+
+    /// Makes the records of several submissions durable together and answers each.
+    fn commit(&mut self, writes: Vec<Verified>) {
+        if writes.is_empty() {
+            return;
+        }
+        let mut records = Vec::new();
+        let mut answers = Vec::with_capacity(writes.len());
+        for Verified { records: verdicts, terms, reply } in writes {
+            let answer: Vec<_> = verdicts.into_iter().map(|verdict| self.admit(verdict, terms, &mut records)).collect();
+            answers.push((answer, reply));
+        }
+        let count = records.len();
+        let mut appended = self.append(records).map(Vec::into_iter);
+        if count > 0 && appended.is_ok() {
+            self.state.metrics.commit_records.observe(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+        }
+        for (answer, reply) in answers {
+            let verdicts = answer.into_iter().map(|admitted| match (admitted, &mut appended) {
+                (Admitted::Answered(answer), _) => answer,
+                (Admitted::Sent(sent), Ok(appended)) => {
+                    appended.next().map_or(Err(SubmitError::Fault), |appended| self.receipt(sent, appended))
+                }
+                (Admitted::Sent(_), Err(error)) => Err(error.clone()),
+            });
+            reply.send(verdicts.collect()).ok(); // nobody waits: the records stand all the same
+        }
+    }
+
+    /// Answers what needs no writing, and puts the rest among the records to write.
+    fn admit(&self, verdict: Result<Record, Refusal>, terms: SubmitTerms, records: &mut Vec<Record>) -> Admitted {
+        let record = match verdict {
+            Err(refusal) => return Admitted::Answered(Err(refusal.into())),
+            Ok(record) => record,
+        };
+        let sent = Sent::of(&record);
+        if terms.dry_run {
+            return Admitted::Answered(self.would_be(sent));
+        }
+        records.push(record);
+        Admitted::Sent(sent)
+    }
+
+    fn append(&mut self, records: Vec<Record>) -> Result<Vec<Appended>, SubmitError> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(trouble) = self.state.clock_trouble() {
+            return Err(SubmitError::NotReady { what: format!("clock: {trouble}") });
+        }
+        let appended = self.appender.append(records, self.state.clock.wall_ms());
+        self.note(appended.as_ref().err());
+        appended.map_err(|error| refused(&error))
+    }
+
+    /// Keeps the node's condition in step with what an append met.
+    fn note(&self, error: Option<&AppendError>) {
+        match error {
+            Some(error @ AppendError::Log(LogError::Stopped(_))) => self.state.stop_for_good(chain(error)),
+            Some(AppendError::Log(LogError::DiskFull(_))) => self.state.set_disk_full(true),
+            Some(error) => tracing::error!(error = error as &dyn Error, "records were not stored"),
+            None => self.state.set_disk_full(false),
+        }
+    }
+
+    fn receipt(&self, sent: Sent, appended: Appended) -> Result<Receipt, SubmitError> {
+        let durable = |stamp| Durable { copies: 1, received_at: stamp };
+        let outcome = match appended {
+            Appended::Created { stamp } => {
+                self.state.metrics.assertions.inc_by(u64::from(sent.assertion));
+                Outcome::Created(durable(stamp))
+            }
+            Appended::Exists { stamp } => Outcome::Exists(durable(stamp)),
+            Appended::Erased => return Err(SubmitError::Erased),
+        };
+        Ok(Receipt { id: sent.id, outcome, target_known: self.target_known(&sent) })
+    }
+
+    /// The answer of a dry run.
+    fn would_be(&self, sent: Sent) -> Result<Receipt, SubmitError> {
+        let outcome = match self.reader.get(&sent.id) {
+            Ok(Lookup::Absent | Lookup::Damaged(_)) => Outcome::WouldCreate,
+            Ok(Lookup::Found(record)) => Outcome::Exists(Durable { copies: 1, received_at: record.stamp() }),
+            Ok(Lookup::Erased(_)) => return Err(SubmitError::Erased),
+            Err(error) => return Err(SubmitError::NotReady { what: format!("index: {error}") }),
+        };
+        Ok(Receipt { id: sent.id, outcome, target_known: self.target_known(&sent) })
+    }
+
+    /// Of a vote: whether its target is here. Unknown if the index cannot tell at the moment.
+    fn target_known(&self, sent: &Sent) -> Option<bool> {
+        let target = sent.target?;
+        self.reader.get(&target).ok().map(|lookup| matches!(lookup, Lookup::Found(_) | Lookup::Damaged(_)))
+    }
+
+    fn erase(&mut self, id: RecordId) -> Result<Erasure, EraseError> {
+        let known = matches!(self.reader.get(&id), Ok(Lookup::Erased(_)));
+        let at = Timestamp::from_ms(self.state.clock.wall_ms()).ok_or(EraseError::Submit(SubmitError::Fault))?;
+        match self.appender.erase(id, self.eraser, at) {
+            Ok(_) if known => Ok(Erasure::AlreadyErased),
+            Ok(_) => Ok(Erasure::Erased),
+            Err(store::EraseError::NotFound) => Err(EraseError::NotFound),
+            Err(store::EraseError::Damaged(position)) => {
+                tracing::error!(%position, %id, "a damaged record cannot be erased before a replica brought it back");
+                Err(EraseError::Submit(SubmitError::Fault))
+            }
+            Err(store::EraseError::Append(error)) => {
+                self.note(Some(&error));
+                Err(EraseError::Submit(refused(&error)))
+            }
+        }
+    }
+}
+
+/// An envelope on its way through a commit.
+enum Admitted {
+    /// Nothing is to be written.
+    Answered(Result<Receipt, SubmitError>),
+    /// Its record is among those to write.
+    Sent(Sent),
+}
+
+/// What an answer needs to know of a record that was handed over.
+struct Sent {
+    id: RecordId,
+    assertion: bool,
+    target: Option<RecordId>,
+}
+
+impl Sent {
+    fn of(record: &Record) -> Self {
+        let (assertion, target) = match record.body() {
+            Body::Assertion(_) => (true, None),
+            Body::Vote(vote) => (false, Some(vote.target)),
+            Body::Opaque(_) => (false, None),
+        };
+        Self { id: record.id(), assertion, target }
+    }
+}
+
+/// What a client is told when the store did not take its record.
+fn refused(error: &AppendError) -> SubmitError {
+    match error {
+        AppendError::Log(LogError::DiskFull(_)) => SubmitError::DiskFull,
+        AppendError::Log(_) | AppendError::Archive(_) => SubmitError::Fault,
+        AppendError::Rebuilding(progress) => {
+            SubmitError::NotReady { what: format!("index: rebuilding from the log, {progress}") }
+        }
+        AppendError::Index(error) => SubmitError::NotReady { what: format!("index: {error}") },
+        AppendError::Clock(error) => SubmitError::NotReady { what: format!("clock: {error}") },
+    }
+}
+
+/// Monotonic time in whole milliseconds.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

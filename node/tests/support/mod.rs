@@ -1,0 +1,145 @@
+//! Real nodes for tests: the built program as a process of its own, on loopback and on ports that the kernel picks.
+//!
+//! A server ends with the value that started it, whatever the test does.
+
+#![allow(dead_code, reason = "each test uses its part")]
+
+use ed25519_dalek::SigningKey;
+use model::record::{
+    Assertion, Authors, Confidence, Lifecycle, Meta, Object, Predicate, SourceClass, Subject, Text, Validity, Vector,
+};
+use model::{AgentId, Body, Record, Timestamp, acceptance};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// The longest a request may take before a test calls it lost.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A node as a process.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    /// Where clients connect: `http://127.0.0.1:port`.
+    pub url: String,
+    /// Where operators connect.
+    pub admin_url: String,
+}
+
+impl Server {
+    /// Starts a node on `data_dir` and waits until it listens.
+    pub fn start(data_dir: &Path, flags: &[&str]) -> Self {
+        Self::try_start(data_dir, flags).unwrap_or_else(|status| panic!("the node ended with {status} while starting"))
+    }
+
+    /// [`Server::start`], or how the process ended before it listened.
+    pub fn try_start(data_dir: &Path, flags: &[&str]) -> Result<Self, ExitStatus> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stemedb"))
+            .args(["serve", "--bind-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir)
+            .args(flags)
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut address = |name: &str| {
+            let mut line = String::new();
+            while stdout.read_line(&mut line).unwrap() > 0 {
+                if let Some(rest) = line.trim().strip_prefix(name) {
+                    return Some(rest.split_whitespace().next().unwrap().to_owned());
+                }
+                line.clear();
+            }
+            None
+        };
+        match (address("clients"), address("admin")) {
+            (Some(url), Some(admin_url)) => Ok(Self { child, stdout, url, admin_url }),
+            _ => Err(child.wait().unwrap()),
+        }
+    }
+
+    /// SIGKILL, and no goodbye.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; returns how the process ended.
+    pub fn terminate(mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.child.wait().unwrap()
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if the process has ended already, which is what is wanted.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// An HTTP client that keeps its connection and reports statuses as values.
+pub fn client() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(REQUEST_DEADLINE)).build().into()
+}
+
+/// A GET: status and body.
+pub fn get(client: &ureq::Agent, url: &str) -> (u16, String) {
+    let mut response = client.get(url).call().unwrap();
+    (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+}
+
+/// A POST: status and body, or the error of a connection that broke.
+pub fn post(client: &ureq::Agent, url: &str, body: &[u8]) -> Result<(u16, String), ureq::Error> {
+    let mut response = client.post(url).header("content-type", "application/json").send(body)?;
+    let mut text = String::new();
+    response.body_mut().as_reader().read_to_string(&mut text).map_err(ureq::Error::Io)?;
+    Ok((response.status().as_u16(), text))
+}
+
+/// The key of a test agent.
+pub fn key(number: u8) -> SigningKey {
+    SigningKey::from_bytes(&[number; 32])
+}
+
+/// A signed claim that `subject` has `predicate` `value`, made at `timestamp` ms.
+pub fn claim(signer: &SigningKey, subject: &str, predicate: &str, value: &str, timestamp: u64) -> Record {
+    let assertion = Assertion {
+        authors: Authors::new(vec![AgentId(signer.verifying_key().to_bytes())]).unwrap(),
+        timestamp: Timestamp::from_ms(timestamp).unwrap(),
+        subject: Subject::new(subject).unwrap(),
+        predicate: Predicate::new(predicate).unwrap(),
+        object: Object::Text(Text::new(value).unwrap()),
+        confidence: Confidence::new(0.8).unwrap(),
+        source_class: SourceClass::Expert,
+        lifecycle: Lifecycle::Approved,
+        source_hash: None,
+        parent_hash: None,
+        epoch: None,
+        visual_hash: None,
+        vector: Vector::default(),
+        validity: Validity::default(),
+        meta: Meta::default(),
+    };
+    acceptance::sign(Body::Assertion(Box::new(assertion)), std::slice::from_ref(signer)).unwrap()
+}
