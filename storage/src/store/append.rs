@@ -201,17 +201,20 @@ impl Appender {
             }
         };
         let end = self.log.end();
+        let mut rewrites = 0;
         let applied = shared.with_index(|index| {
             let mut changes = Changes::new(index, &shared.log, writer.summary.counts);
             for (position, frame) in positions.iter().zip(frames) {
                 changes.take(*position, frame)?;
             }
+            rewrites = u64::from(changes.rewrote());
             let summary = Summary { ids: end, postings: end, counts: changes.counts };
             let mut batch = changes.into_batch()?;
             batch.put(Summary::key(), summary.encode());
             index.apply(batch)?;
             Ok(summary)
         });
+        writer.rewrites += rewrites;
         match applied {
             Ok(summary) => {
                 writer.summary = summary;

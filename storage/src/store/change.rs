@@ -71,6 +71,11 @@ impl<'a> Changes<'a> {
         Self { index, log, batch: Batch::default(), counts, garbage: BTreeMap::new() }
     }
 
+    /// Whether these changes make something superfluous that is in the log.
+    pub(super) fn rewrote(&self) -> bool {
+        !self.garbage.is_empty()
+    }
+
     /// The batch of all changes.
     pub(super) fn into_batch(mut self) -> Result<Batch, ReadError> {
         for (segment, more) in std::mem::take(&mut self.garbage) {

@@ -6,6 +6,7 @@
 use super::change::{Filing, disagrees, frame_length, read_posting, unreadable};
 use super::error::ReadError;
 use super::shared::{Shared, Writer};
+use super::summary::{Counts, Garbage, Summary};
 use crate::index::entry::{
     self, IdEntry, Posting, Table, agent_key, agent_question, claims_on, predicate_key, predicate_question,
 };
@@ -13,6 +14,7 @@ use crate::index::{Index, IndexError};
 use crate::log::{self, Frame, Item, LogReader, Position};
 use crate::stored::StoredRecord;
 use model::RecordId;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// How many frames or entries one step compares: some milliseconds.
@@ -22,14 +24,27 @@ const STEP: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Check {
     /// Every frame before it has its entries.
-    Log(Position),
+    Log(Position, Tally),
     /// And every entry before this key points to what it says.
     Index(Vec<u8>),
 }
 
-impl Default for Check {
-    fn default() -> Self {
-        Self::Log(Position::START)
+/// What the frames seen so far come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    counts: Counts,
+    /// The segments with bodies of erased records.
+    erased_in: BTreeSet<u32>,
+    /// Some frames cannot be read, so that the counts cannot be told.
+    is_damaged: bool,
+    /// [`Writer::rewrites`] at the beginning: what was seen before such a change may have been counted otherwise.
+    rewrites: u64,
+}
+
+impl Check {
+    /// From the beginning.
+    pub(super) fn new(rewrites: u64) -> Self {
+        Self::Log(Position::START, Tally { rewrites, ..Tally::default() })
     }
 }
 
@@ -37,23 +52,33 @@ impl Shared {
     /// Takes one step of the check, if one is due. Returns how much it compared, 0 when none is due any more.
     pub(super) fn check_on(&self, writer: &mut Writer) -> Result<u64, ReadError> {
         let Some(check) = writer.check.take() else { return Ok(0) };
-        let (compared, next) = self.with_index(|index| Comparison { index, log: &self.log }.step(check))?;
+        let (compared, next) = self.compare(writer, check)?;
         writer.check = next;
         Ok(compared.max(1))
     }
 
     /// Compares everything; for `verify`. `progress` is told how much was compared so far.
     pub(super) fn check_all(&self, progress: &mut dyn FnMut(u64)) -> Result<(), ReadError> {
-        let (mut check, mut compared) = (Some(Check::default()), 0);
+        let mut check = Some(Check::new(self.writer().rewrites));
+        let mut compared = 0;
         while let Some(now) = check {
-            let writer = self.writer();
-            let (more, next) = self.with_index(|index| Comparison { index, log: &self.log }.step(now))?;
-            drop(writer);
+            let (more, next) = self.compare(&self.writer(), now)?;
             compared += more;
             check = next;
             progress(compared);
         }
         Ok(())
+    }
+
+    /// One step; the writer is held, so nothing changes meanwhile.
+    fn compare(&self, writer: &Writer, check: Check) -> Result<(u64, Option<Check>), ReadError> {
+        self.with_index(|index| {
+            let comparison = Comparison { index, log: &self.log };
+            match check {
+                Check::Index(from) => comparison.index_step(&from),
+                Check::Log(from, tally) => comparison.log_step(from, tally, writer),
+            }
+        })
     }
 }
 
@@ -63,47 +88,76 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn step(&self, check: Check) -> Result<(u64, Option<Check>), ReadError> {
-        match check {
-            Check::Log(from) => self.log_step(from),
-            Check::Index(from) => self.index_step(&from),
-        }
-    }
-
-    fn log_step(&self, from: Position) -> Result<(u64, Option<Check>), ReadError> {
+    fn log_step(&self, from: Position, mut tally: Tally, writer: &Writer) -> Result<(u64, Option<Check>), ReadError> {
         let (mut compared, mut failed) = (0, None);
         let next = self.log.scan(from, &mut |item| {
-            if let Item::Frame(position, frame) = item {
-                compared += 1;
-                failed = self.frame(position, &frame).err();
+            match item {
+                Item::Frame(position, frame) => {
+                    compared += 1;
+                    failed = self.frame(position, &frame, &mut tally).err();
+                }
+                Item::Damage(_) => tally.is_damaged = true,
             }
             if failed.is_some() || compared == STEP { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
+        let compared_in_all = compared as u64;
         match failed {
             Some(error) => Err(error),
-            None if compared < STEP => Ok((compared as u64, Some(Check::Index(Vec::new())))),
-            None => Ok((compared as u64, Some(Check::Log(next)))),
+            None if compared == STEP => Ok((compared_in_all, Some(Check::Log(next, tally)))),
+            None if tally.rewrites != writer.rewrites => Ok((compared_in_all, Some(Check::new(writer.rewrites)))),
+            None => {
+                self.tally_fits(&tally, &writer.summary)?;
+                Ok((compared_in_all, Some(Check::Index(Vec::new()))))
+            }
         }
     }
 
+    /// Whether the index counted as the log counts, and knows which segments have to be compacted.
+    fn tally_fits(&self, tally: &Tally, summary: &Summary) -> Result<(), ReadError> {
+        if !tally.is_damaged && tally.counts != summary.counts {
+            let (found, noted) = (tally.counts, summary.counts);
+            return Err(IndexError::Disagrees(format!("the log holds {found:?}, the index counts {noted:?}")).into());
+        }
+        for segment in &tally.erased_in {
+            let garbage = self.index.get(&Garbage::key(*segment))?.as_deref().and_then(Garbage::decode);
+            if garbage.is_none_or(|garbage| garbage.erased == 0) {
+                let unknown = format!("segment {segment} holds an erased body that the index does not know of");
+                return Err(IndexError::Disagrees(unknown).into());
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the entries of one frame are there.
-    fn frame(&self, position: Position, frame: &Frame<'_>) -> Result<(), ReadError> {
+    fn frame(&self, position: Position, frame: &Frame<'_>, tally: &mut Tally) -> Result<(), ReadError> {
         if let Frame::Erased { id, .. } = frame {
             return match self.id_entry(id)? {
-                Some(entry) if entry.erased => Ok(()),
+                Some(entry) if entry.erased => {
+                    tally.counts.erased += u64::from(entry.position == position);
+                    Ok(())
+                }
                 _ => Err(missing("erased i", position).into()),
             };
         }
         let Frame::Record(record) = frame else { return Ok(()) };
         match self.id_entry(&record.id)? {
             None => Err(missing("i", position).into()),
-            Some(entry) if entry.erased || entry.position > position => Ok(()),
+            Some(entry) if entry.erased => {
+                tally.erased_in.insert(position.segment);
+                Ok(())
+            }
+            Some(entry) if entry.position > position => Ok(()),
             Some(entry) if entry.position < position => Err(missing("newer i", position).into()),
-            Some(entry) if entry.length != frame_length(frame) || entry.home != record.home => {
+            Some(entry)
+                if (entry.length, entry.home, entry.kind) != (frame_length(frame), record.home, record.kind) =>
+            {
                 Err(disagrees("another frame is", position).into())
             }
             // A record whose archive is not well-formed has no other entries.
-            Some(entry) => StoredRecord::new(record, entry.stamp).map_or(Ok(()), |stored| self.filed(&stored, &entry)),
+            Some(entry) => {
+                *tally.counts.of(record.kind) += 1;
+                StoredRecord::new(record, entry.stamp).map_or(Ok(()), |stored| self.filed(&stored, &entry))
+            }
         }
     }
 

@@ -135,7 +135,7 @@ impl Shared {
         }
         writer.number = number;
         writer.summary = summary;
-        writer.check = (!trusted).then(Check::default);
+        writer.check = (!trusted).then(|| Check::new(writer.rewrites));
         self.put(index);
         self.publish(&summary);
         Ok(None)

@@ -27,6 +27,13 @@ enum Pass {
     All,
 }
 
+/// What one step did.
+struct Ran {
+    frames: u64,
+    summary: Summary,
+    rewrote: bool,
+}
+
 impl Shared {
     /// Begins a new, empty index, under a new number; what was there is set aside.
     pub(super) fn start_over(&self, writer: &mut Writer) -> Result<(), StoreError> {
@@ -62,10 +69,11 @@ impl Shared {
         }
         let pass = self.next_pass(&writer.summary, end);
         let before = writer.summary;
-        let (frames, after) = self.with_index(|index| self.run(index, pass, before, end))?;
-        writer.summary = after;
-        self.publish(&after);
-        Ok(frames)
+        let ran = self.with_index(|index| self.run(index, pass, before, end))?;
+        writer.summary = ran.summary;
+        writer.rewrites += u64::from(ran.rewrote);
+        self.publish(&ran.summary);
+        Ok(ran.frames)
     }
 
     /// [`Shared::catch_up`] for the last frames before a stop; `false` when there is nothing more to do.
@@ -103,13 +111,7 @@ impl Shared {
     }
 
     /// Reads up to [`STEP_FRAMES`] frames and applies what they change, with how far it came, in one batch.
-    fn run(
-        &self,
-        index: &dyn Index,
-        pass: Pass,
-        mut summary: Summary,
-        end: Position,
-    ) -> Result<(u64, Summary), ReadError> {
+    fn run(&self, index: &dyn Index, pass: Pass, mut summary: Summary, end: Position) -> Result<Ran, ReadError> {
         let mut changes = Changes::new(index, &self.log, summary.counts);
         let take = |changes: &mut Changes<'_>, position, frame: &Frame<'_>| match pass {
             Pass::Ids => changes.note(position, frame),
@@ -141,9 +143,10 @@ impl Shared {
             summary.postings = next;
         }
         summary.counts = changes.counts;
+        let rewrote = changes.rewrote();
         let mut batch = changes.into_batch()?;
         batch.put(Summary::key(), summary.encode());
         index.apply(batch)?;
-        Ok((frames.max(1), summary))
+        Ok(Ran { frames: frames.max(1), summary, rewrote })
     }
 }

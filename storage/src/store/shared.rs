@@ -39,6 +39,8 @@ pub(super) struct Writer {
     pub(super) number: u32,
     /// What is still to be compared with the log, after an unclean stop.
     pub(super) check: Option<Check>,
+    /// How often what is in the log was made superfluous by what was written after it.
+    pub(super) rewrites: u64,
 }
 
 /// What the store can do now.
@@ -98,7 +100,7 @@ impl Shared {
             place,
             log,
             compactor,
-            writer: Mutex::new(Writer { summary: Summary::EMPTY, number: 0, check: None }),
+            writer: Mutex::new(Writer { summary: Summary::EMPTY, number: 0, check: None, rewrites: 0 }),
             slot: RwLock::new(Slot::Broken),
             published: RwLock::new(published),
         }

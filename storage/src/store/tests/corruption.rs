@@ -5,7 +5,9 @@ use super::world::{Expected, World, record};
 use crate::disk::Crash;
 use crate::index::Engine;
 use crate::index::conformance::copy_folder;
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 const ENGINES: [Engine; 2] = [Engine::Sled, Engine::Fjall];
@@ -22,25 +24,36 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Every byte of every file, or with the environment variable `STORE_EVERY_BYTE` unset some of them: the first and the
-/// last of each file, and about `most` in between that hold something.
-fn places(dir: &Path, most: usize) -> Vec<(PathBuf, usize)> {
-    let mut places = Vec::new();
+/// About so many bytes are tried, spread over the files by their size; the environment variable `STORE_FLIPS` asks for
+/// more, up to every byte.
+const FLIPS: usize = 24;
+/// A file that is zero up to its end is tried so far into the zeros.
+const ZEROS: usize = 64;
+
+/// Which bytes of which files are flipped: some of each file, its first and its last.
+fn places(dir: &Path) -> Vec<(PathBuf, usize)> {
+    let most = std::env::var("STORE_FLIPS").ok().and_then(|flips| flips.parse().ok()).unwrap_or(FLIPS);
+    let mut lengths = Vec::new();
     for path in files(dir) {
         let content = fs::read(&path).unwrap();
-        let own = path.strip_prefix(dir).unwrap();
-        let all = std::env::var_os("STORE_EVERY_BYTE").is_some();
-        let filled: Vec<usize> = (0..content.len()).filter(|at| all || content[*at] != 0).collect();
-        let stride = if all { 1 } else { (filled.len() * files(dir).len()).div_ceil(most).max(1) };
-        places.extend(filled.iter().step_by(stride).chain(filled.last()).map(|at| (own.to_path_buf(), *at)));
+        let filled = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + ZEROS);
+        lengths.push((path.strip_prefix(dir).unwrap().to_path_buf(), filled.min(content.len()), content.len()));
     }
-    places
+    let stride = lengths.iter().map(|(_, filled, _)| filled).sum::<usize>().div_ceil(most);
+    let of_one = |(path, filled, length): (PathBuf, usize, usize)| {
+        let places: BTreeSet<usize> = (0..filled).step_by(stride).chain(length.checked_sub(1)).collect();
+        places.into_iter().map(move |at| (path.clone(), at))
+    };
+    lengths.into_iter().flat_map(of_one).collect()
 }
 
 fn flip(path: &Path, at: usize) {
-    let mut content = fs::read(path).unwrap();
-    content[at] ^= 1 << (at % 8);
-    fs::write(path, content).unwrap();
+    let mut file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.seek(SeekFrom::Start(at as u64)).unwrap();
+    file.read_exact(&mut byte).unwrap();
+    file.seek(SeekFrom::Start(at as u64)).unwrap();
+    file.write_all(&[byte[0] ^ (1 << (at % 8))]).unwrap();
 }
 
 #[test]
@@ -48,7 +61,7 @@ fn any_flipped_byte_after_a_clean_stop_is_found_and_ends_in_a_rebuild() {
     for engine in ENGINES {
         let dir = tempfile::tempdir().unwrap();
         let world = World::on(engine, &dir.path().join("clean")).filled(0..FEW);
-        for (number, (file, at)) in places(&world.db_dir, 24).into_iter().enumerate() {
+        for (number, (file, at)) in places(&world.db_dir).into_iter().enumerate() {
             let copy = dir.path().join(format!("copy-{number}"));
             copy_folder(&world.db_dir, &copy);
             flip(&copy.join(&file), at);
@@ -68,7 +81,7 @@ fn any_flipped_byte_after_an_unclean_stop_ends_in_a_correct_index() {
     for engine in ENGINES {
         let dir = tempfile::tempdir().unwrap();
         let world = killed(engine, &dir.path().join("killed"));
-        for (number, (file, at)) in places(&world.db_dir, 24).into_iter().enumerate() {
+        for (number, (file, at)) in places(&world.db_dir).into_iter().enumerate() {
             let copy = dir.path().join(format!("copy-{number}"));
             copy_folder(&world.db_dir, &copy);
             flip(&copy.join(&file), at);
@@ -162,15 +175,4 @@ fn an_index_that_reflects_more_than_the_log_holds_is_a_rebuild() {
     let (_appender, reader, report) = World { disk: earlier, ..world }.open();
     assert!(matches!(report.rebuilt, Some(RebuildReason::AheadOfLog)), "{:?}", report.rebuilt);
     Expected::of(0..1, &reader).check(&reader);
-}
-
-#[test]
-fn sizes_probe() {
-    for engine in ENGINES {
-        let dir = tempfile::tempdir().unwrap();
-        let world = World::on(engine, &dir.path().join("clean")).filled(0..FEW);
-        for f in files(&world.db_dir) { println!("{engine} clean {} {}", f.display(), fs::metadata(&f).unwrap().len()); }
-        let world = killed(engine, &dir.path().join("killed"));
-        for f in files(&world.db_dir) { println!("{engine} killed {} {}", f.display(), fs::metadata(&f).unwrap().len()); }
-    }
 }
