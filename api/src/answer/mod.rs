@@ -8,10 +8,8 @@ pub(crate) mod shape;
 use crate::database::{self, ClaimView, Page, QueryPlan};
 use crate::query::{Cursor, Digest};
 use model::lens::{self, LENS_VERSION, Outcome, TIMESTAMP_LEAD_MS_MAX};
-use shape::{
-    Answer, Candidates, Claim, Conflict, Contested, Decided, Decimal, Excluded, Layered, Meta, Object, Position,
-};
-use shape::{QueryAnswer, QueryResult, Tier};
+use shape::{Answer, Candidates, Claim, Conflict, Contested, Decided, Decimal, Excluded, Layered, Meta, Position};
+use shape::{ClaimObject, QueryAnswer, QueryResult, Tier};
 
 /// Renders a page. Claims that the database numbered wrongly are left out rather than failing the answer.
 pub(crate) fn render(plan: &QueryPlan, digest: &Digest, page: Page) -> QueryAnswer {
@@ -152,11 +150,11 @@ fn claim(view: &ClaimView) -> Claim {
     }
 }
 
-fn object(object: &model::record::Object) -> Object {
+fn object(object: &model::record::Object) -> ClaimObject {
     match object {
-        model::record::Object::Text(text) => Object::Text(text.to_string()),
-        model::record::Object::Number(number) => Object::Number(Decimal(number.get())),
-        model::record::Object::Boolean(boolean) => Object::Boolean(*boolean),
-        model::record::Object::Reference(subject) => Object::Reference(subject.to_string()),
+        model::record::Object::Text(text) => ClaimObject::Text(text.to_string()),
+        model::record::Object::Number(number) => ClaimObject::Number(Decimal(number.get())),
+        model::record::Object::Boolean(boolean) => ClaimObject::Boolean(*boolean),
+        model::record::Object::Reference(subject) => ClaimObject::Reference(subject.to_string()),
     }
 }

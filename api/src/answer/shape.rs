@@ -187,7 +187,7 @@ pub(crate) struct Conflict {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Position {
     /// The value.
-    pub(crate) object: Object,
+    pub(crate) object: ClaimObject,
     /// Its part of the whole, 0 to 1; null without any weight.
     #[schema(value_type = Option<f64>)]
     pub(crate) share: Option<Decimal>,
@@ -219,7 +219,7 @@ pub(crate) struct Excluded {
 /// What a claim says.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", content = "value")]
-pub(crate) enum Object {
+pub(crate) enum ClaimObject {
     /// A text.
     Text(String),
     /// A number.
@@ -237,7 +237,7 @@ pub(crate) struct Claim {
     /// Its name.
     pub(crate) id: String,
     /// What it says.
-    pub(crate) object: Object,
+    pub(crate) object: ClaimObject,
     /// How sure its authors are, 0 to 1.
     #[schema(value_type = f64)]
     pub(crate) confidence: Decimal,

@@ -69,7 +69,7 @@ const PARAMETERS: &[Described] = &[
     },
     Described {
         name: "half_life",
-        takes: Takes::Pattern("^(off|class|[0-9]+[smhdwy])$"),
+        takes: Takes::Pattern("^(off|class|[1-9][0-9]*[smhdwy])$"),
         what: "How fast weights decay: `off` (if not given), `class`, or a duration such as `90d`.",
     },
     Described {

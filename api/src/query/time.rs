@@ -31,8 +31,10 @@ fn duration(text: &str) -> Option<Duration> {
     Duration::from_ms(ms).filter(|_| ms < Timestamp::LIMIT)
 }
 
+/// A whole number in plain digits, without leading zeros.
 fn whole(digits: &str) -> Option<u64> {
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+    plain.then(|| digits.parse().ok()).flatten()
 }
 
 fn rfc_3339_ms(text: &str) -> Option<u64> {
@@ -50,9 +52,10 @@ fn times_are_read_as_people_write_them() {
     assert_eq!(half_life("90d"), every(90 * 86_400_000));
     assert_eq!(half_life("12h"), every(12 * 3_600_000));
     assert_eq!((half_life("off"), half_life("class")), (Some(HalfLife::Off), Some(HalfLife::Class)));
-    for wrong in ["", "0d", "d", "1", "-1d", "1.5d", "1 d", "99999999999999999y", "300000y", "é"] {
+    for wrong in ["", "0d", "d", "1", "-1d", "1.5d", "1 d", "01d", "99999999999999999y", "300000y", "é"] {
         assert_eq!(half_life(wrong), None, "{wrong}");
     }
+    assert_eq!(moment(&"0".repeat(65)), None);
     for wrong in ["", "now", "1785000000000", "1969-12-31T23:59:59Z", "2026-07-25", "2026-07-25T17:20:00"] {
         assert_eq!(as_of(wrong), None, "{wrong}");
     }

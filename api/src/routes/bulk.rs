@@ -34,7 +34,7 @@ use std::time::Duration;
         ("ack" = Option<String>, Query, description = "How many copies must be durable: `1` or `all`; two if not given, one where only one is kept.", pattern = "^(1|all)$"),
         ("dry_run" = Option<bool>, Query, description = "Verify and look up, but store nothing."),
     ),
-    request_body(content = String, content_type = "application/x-ndjson", description = "One envelope a line."),
+    request_body(content = Option<String>, content_type = "application/x-ndjson", description = "One envelope a line."),
     responses(
         (status = 200, description = "One `LineResult` a line.", body = String, content_type = "application/x-ndjson"),
         StreamProblems,

@@ -29,7 +29,7 @@ pub(crate) struct AssertionEnvelope {
     #[schema(min_length = 1, max_length = 256)]
     predicate: String,
     /// What they say it is.
-    object: crate::answer::shape::Object,
+    object: crate::answer::shape::ClaimObject,
     /// How sure they are.
     #[schema(minimum = 0, maximum = 1)]
     confidence: f64,
