@@ -171,9 +171,7 @@ impl From<ManifestError> for LogError {
             ManifestError::Version(version) => Self::Version { what: MANIFEST.to_owned(), version },
             ManifestError::Io(source) => Self::Io { what: "read the manifest", source },
             ManifestError::Missing => Self::Io { what: "read the manifest", source: io::ErrorKind::NotFound.into() },
-            ManifestError::Damaged => {
-                Self::Io { what: "read the manifest", source: io::ErrorKind::InvalidData.into() }
-            }
+            ManifestError::Damaged => Self::Io { what: "read the manifest", source: io::ErrorKind::InvalidData.into() },
         }
     }
 }

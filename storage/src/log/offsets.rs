@@ -1,7 +1,8 @@
 //! Where a compacted segment keeps its frames, by the offsets they once had.
 //!
 //! Memory holds every 256th pair; the rest is read from the segment's own table when it is needed. A wrong table never
-//! makes a wrong answer: whoever looks up checks the frame. If the table is damaged, the frames are walked instead.
+//! makes a wrong answer: it is checked when it is read, and whoever looks up checks the frame. If the table is damaged, the
+//! frames are walked instead.
 
 use super::bytes::{narrow, u32_at, wide};
 use super::frame::{CheckedFrame, Frame, PAIR};
@@ -15,8 +16,8 @@ const STRIDE: usize = 256;
 /// The table of one segment.
 #[derive(Debug)]
 pub(super) enum Offsets {
-    /// Every [`STRIDE`]th `at`, and where the pairs begin and how many they are.
-    Sparse { every: Vec<u32>, pairs_at: u32, count: usize },
+    /// The first `at` and the CRC of every [`STRIDE`] pairs, and where the pairs begin and how many they are.
+    Sparse { every: Vec<(u32, u32)>, pairs_at: u32, count: usize },
     /// All pairs, ascending: the table in the file is damaged.
     Full(Vec<(u32, u32)>),
 }
@@ -44,7 +45,9 @@ impl Offsets {
                 && let Ok(Frame::Offsets { pairs, .. }) = frame.decode()
             {
                 let pairs_at = at.saturating_add(narrow(frame.bytes.len() - pairs.len()));
-                let every = pairs.chunks(STRIDE * PAIR).filter_map(|chunk| u32_at(chunk, 0)).collect();
+                let every =
+                    pairs.chunks(STRIDE * PAIR).filter_map(|chunk| Some((u32_at(chunk, 0)?, crc32c::crc32c(chunk))));
+                let every = every.collect();
                 offsets = Some(Self::Sparse { every, pairs_at, count: pairs.len() / PAIR });
             }
         });
@@ -81,10 +84,13 @@ impl Offsets {
             }
             Self::Sparse { every, pairs_at, count } => (every, *pairs_at, *count),
         };
-        let Some(group) = every.partition_point(|first| *first <= at).checked_sub(1) else { return Ok(None) };
+        let Some(group) = every.partition_point(|(first, _)| *first <= at).checked_sub(1) else { return Ok(None) };
         let first = group * STRIDE;
         let mut pairs = vec![0; STRIDE.min(count.saturating_sub(first)) * PAIR];
         segment.file.read_exact_at(&mut pairs, u64::from(pairs_at) + u64::from(narrow(first * PAIR)))?;
+        if every.get(group).is_none_or(|(_, crc)| *crc != crc32c::crc32c(&pairs)) {
+            return Self::from_frames(segment)?.find(segment, at);
+        }
         let found = pairs.chunks(PAIR).find(|pair| u32_at(pair, 0) == Some(at));
         Ok(found.and_then(|pair| u32_at(pair, 4)).filter(|offset| wide(*offset) < wide(segment.end())))
     }

@@ -71,7 +71,10 @@ impl LogReader {
     /// is not a frame of that length written at that position.
     pub fn read(&self, position: Position, length: u32) -> Result<OwnedFrame, ReadError> {
         let failed = |source| ReadError::Io { at: position, source };
-        let segment = self.shared.segment(position.segment).ok_or(ReadError::Gone(position))?;
+        if position >= self.end() {
+            return Err(ReadError::Gone(position));
+        }
+        let segment = self.shared.segment(position.segment).ok_or(ReadError::Damaged(position))?;
         if !segment.is_compacted() {
             return read_at(&segment, position, position.at, length);
         }
@@ -129,7 +132,7 @@ impl LogReader {
 fn read_at(segment: &Segment, position: Position, offset: u32, length: u32) -> Result<OwnedFrame, ReadError> {
     let end = u64::from(offset) + u64::from(length);
     if end > u64::from(segment.end()) {
-        return Err(ReadError::Gone(position));
+        return Err(ReadError::Damaged(position));
     }
     let mut bytes = vec![0; wide(length)];
     match segment.file.read_exact_at(&mut bytes, u64::from(offset)) {

@@ -290,7 +290,9 @@ impl<'d> Opening<'d> {
         self.recovery.clean = self.recovery.created || survey.seal.is_some() && survey.tail.is_none();
         for mut damage in std::mem::take(&mut survey.damages) {
             let bytes = read(segment, damage.from, damage.to)?;
-            damage.copy = Some(self.copy_aside(segment, damage.from, &bytes)?);
+            if !bytes.is_empty() {
+                damage.copy = Some(self.copy_aside(segment, damage.from, &bytes)?);
+            }
             self.recovery.damages.push(damage);
         }
         let mut next = align(survey.end);
@@ -355,11 +357,7 @@ fn survey(segment: &mut Arc<Segment>, first: Option<u64>) -> Result<Survey, LogE
 }
 
 /// The store's id, from the first header that can be read.
-fn store_of(
-    disk: &dyn Disk,
-    dir: &Path,
-    files: &BTreeMap<u32, BTreeSet<u32>>,
-) -> Result<Option<[u8; 16]>, LogError> {
+fn store_of(disk: &dyn Disk, dir: &Path, files: &BTreeMap<u32, BTreeSet<u32>>) -> Result<Option<[u8; 16]>, LogError> {
     for (number, generations) in files {
         for generation in generations {
             let file = disk.open(&dir.join(file_name(*number, *generation))).map_err(failed("open a segment"))?;
@@ -368,7 +366,8 @@ fn store_of(
             }
         }
     }
-    let unreadable = || LogError::Io { what: "read the header of any segment", source: io::ErrorKind::InvalidData.into() };
+    let unreadable =
+        || LogError::Io { what: "read the header of any segment", source: io::ErrorKind::InvalidData.into() };
     if files.is_empty() { Ok(None) } else { Err(unreadable()) }
 }
 

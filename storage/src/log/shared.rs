@@ -14,7 +14,7 @@ use super::walk::Walk;
 use crate::disk::{Disk, DiskFile, DiskLock};
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -59,6 +59,11 @@ impl Segment {
     /// Where its last durable batch ends.
     pub(super) fn end(&self) -> u32 {
         self.end.load(Ordering::Acquire)
+    }
+
+    /// Where it ends, as a part of a position: a compacted segment keeps those of generation 0.
+    fn end_position(&self) -> u32 {
+        if self.is_compacted() { u32::MAX } else { self.end() }
     }
 
     /// Called by the writer after a sync.
@@ -181,17 +186,10 @@ impl Shared {
     }
 }
 
-impl Segment {
-    /// Where it ends, as a part of a position: a compacted segment keeps those of generation 0.
-    fn end_position(&self) -> u32 {
-        if self.is_compacted() { u32::MAX } else { self.end() }
-    }
-}
-
 /// Copies `bytes` to a file in `dir` that names segment, generation and offset; a copy that is there is kept.
 pub(super) fn copy_aside(
     disk: &dyn Disk,
-    dir: &std::path::Path,
+    dir: &Path,
     (number, generation, from): (u32, u32, u32),
     bytes: &[u8],
 ) -> io::Result<String> {
@@ -219,10 +217,12 @@ pub(super) fn copy_aside(
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
+/// Whether there is no room, which passes by itself.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// An error of an operation on which no acknowledgement depends.
 pub(super) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> LogError {
-    move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => LogError::DiskFull(source),
-        _ => LogError::Io { what, source },
-    }
+    move |source| if is_full(&source) { LogError::DiskFull(source) } else { LogError::Io { what, source } }
 }

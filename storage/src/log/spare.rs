@@ -21,20 +21,42 @@ const CHUNK: u32 = 1 << 20;
 /// The preparing of the next segment, to be run outside the append path.
 #[derive(Debug)]
 pub struct SpareJob {
-    pub(super) shared: Arc<Shared>,
+    shared: Arc<Shared>,
+    finished: bool,
 }
 
 impl SpareJob {
+    /// A job, if nobody has it and there is no spare.
+    pub(super) fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let mut spare = shared.spare();
+        if *spare != Spare::Absent {
+            return None;
+        }
+        *spare = Spare::BeingMade;
+        Some(Self { shared: Arc::clone(shared), finished: false })
+    }
+
     /// Writes and syncs the file. Without it the next roll does the same itself.
     ///
     /// # Errors
     ///
     /// [`LogError::DiskFull`] or [`LogError::Io`]; the log is none the worse and offers the job again.
-    pub fn run(&self) -> Result<(), LogError> {
+    pub fn run(mut self) -> Result<(), LogError> {
         let Shared { disk, dir, settings, .. } = self.shared.as_ref();
         let made = prepare(disk.as_ref(), &dir.join(SPARE), settings.segment_bytes_max);
-        *self.shared.spare() = if made.is_ok() { Spare::Ready } else { Spare::Absent };
+        if made.is_ok() {
+            *self.shared.spare() = Spare::Ready;
+            self.finished = true;
+        }
         made.map_err(failed("prepare the next segment"))
+    }
+}
+
+impl Drop for SpareJob {
+    fn drop(&mut self) {
+        if !self.finished {
+            *self.shared.spare() = Spare::Absent;
+        }
     }
 }
 

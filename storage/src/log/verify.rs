@@ -132,7 +132,8 @@ impl Scrubber {
         if SegmentHeader::read(&bytes).map(identity) != Ok((segment.owner, segment.generation)) {
             visit(Item::Damage(Damage::new(DamageKind::SegmentHeader, segment, 0, SEGMENT_HEADER)));
         }
-        let follows = self.last_number.zip(segment.first).is_none_or(|(last, first)| last.checked_add(1) == Some(first));
+        let follows =
+            self.last_number.zip(segment.first).is_none_or(|(last, first)| last.checked_add(1) == Some(first));
         if !follows {
             visit(Item::Damage(Damage::new(DamageKind::BatchesMissing, segment, 0, 0)));
         }

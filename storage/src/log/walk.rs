@@ -126,9 +126,9 @@ impl<'f> Walk<'f> {
     }
 
     fn is_in_order(&self, header: &BatchHeader) -> bool {
-        let number = self.number.is_none_or(|number| {
-            if self.compacted { header.number >= number } else { header.number == number }
-        });
+        let number = self
+            .number
+            .is_none_or(|number| if self.compacted { header.number >= number } else { header.number == number });
         number && header.previous_end == self.end
     }
 

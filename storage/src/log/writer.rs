@@ -16,7 +16,7 @@ use super::reader::LogReader;
 use super::recovery;
 use super::report::Recovery;
 use super::segment::{SEGMENT_HEADER, SegmentHeader, file_name};
-use super::shared::{Segment, Shared, Spare, failed};
+use super::shared::{Segment, Shared, Spare, failed, is_full};
 use super::spare::{NEXT, SPARE, SpareJob, prepare};
 use crate::disk::Disk;
 use model::Stamp;
@@ -170,12 +170,7 @@ impl Log {
     /// The job of preparing the next segment, once the open one is half full; offered until somebody takes it.
     pub fn wants_spare(&self) -> Option<SpareJob> {
         let wanted = self.active.as_ref().is_some_and(|active| active.next > active.capacity / 2);
-        let mut spare = self.shared.spare();
-        if !wanted || *spare != Spare::Absent {
-            return None;
-        }
-        *spare = Spare::BeingMade;
-        Some(SpareJob { shared: Arc::clone(&self.shared) })
+        wanted.then(|| SpareJob::take(&self.shared)).flatten()
     }
 
     fn check(&self) -> Result<(), LogError> {
@@ -379,8 +374,4 @@ impl Log {
             LogError::Stopped(Some(error))
         })
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -81,7 +81,13 @@ fn run(steps: &[Step]) {
     }
     check_all(&log, &expected);
     let mut damages = Vec::new();
-    log.reader().verify(&mut |item| if let Item::Damage(damage) = item { damages.push(damage) }).unwrap();
+    log.reader()
+        .verify(&mut |item| {
+            if let Item::Damage(damage) = item {
+                damages.push(damage)
+            }
+        })
+        .unwrap();
     assert_eq!(damages, [], "torn ends are no damage");
 }
 

@@ -32,7 +32,13 @@ fn small(clean: bool) -> (MemoryDisk, BTreeMap<u64, Position>) {
 /// What opening and verifying a log reported.
 fn reported(log: &Log, recovery: &Recovery) -> Vec<Damage> {
     let mut damages = recovery.damages.clone();
-    log.reader().verify(&mut |item| if let Item::Damage(damage) = item { damages.push(damage) }).unwrap();
+    log.reader()
+        .verify(&mut |item| {
+            if let Item::Damage(damage) = item {
+                damages.push(damage)
+            }
+        })
+        .unwrap();
     damages
 }
 

@@ -115,6 +115,10 @@ fn append_throughput() {
         }
         let seconds = begun.elapsed().as_secs_f64();
         let records = (MEASURED * per_sync) as f64;
-        println!("{per_sync} records of 957 B a sync: {:.0} records/s, {:.0} syncs/s", records / seconds, 300.0 / seconds);
+        println!(
+            "{per_sync} records of 957 B a sync: {:.0} records/s, {:.0} syncs/s",
+            records / seconds,
+            300.0 / seconds
+        );
     }
 }

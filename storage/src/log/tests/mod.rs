@@ -153,7 +153,7 @@ fn the_log_remembers_its_id_its_ceiling_and_its_greatest_stamp() {
         append(&mut log, n..n + 1).unwrap();
     }
     drop(log);
-    let (log, recovery) = Log::open(Arc::new(disk.clone()), Path::new(DIR), SMALL, [1; 16]).unwrap();
+    let (log, recovery) = Log::open(Arc::new(disk), Path::new(DIR), SMALL, [1; 16]).unwrap();
     assert_eq!((recovery.store, log.reader().store_id()), (STORE, STORE));
     assert_eq!((recovery.ceiling, recovery.greatest_stamp), (Stamp::from_bits(9000), Stamp::from_bits(1039)));
 }
@@ -182,7 +182,6 @@ fn a_prepared_segment_is_adopted_and_the_append_path_writes_no_zeros() {
     };
     assert!(log.wants_spare().is_none(), "it is offered once");
     job.run().unwrap();
-    drop(job);
     let used = disk.used();
     while log.end().segment == 1 {
         append(&mut log, n..n + 1).unwrap();
