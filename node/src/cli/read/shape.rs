@@ -17,7 +17,6 @@ pub(super) struct Page {
 #[derive(Deserialize)]
 pub(super) struct Meta {
     pub(super) lens: String,
-    pub(super) as_of: String,
     pub(super) cursor: Option<String>,
 }
 
@@ -52,7 +51,6 @@ pub(super) struct Tier {
 pub(super) struct Conflict {
     pub(super) verdict: String,
     pub(super) score: Option<f64>,
-    pub(super) explanation: String,
     pub(super) values: Vec<Position>,
 }
 

@@ -4,7 +4,7 @@
 
 use super::shape::{Answer, Answered, Claim, Conflict, Excluded, Object, Outcome, Position, Tier};
 use crate::cli::console::{Console, Tone};
-use crate::cli::text::{ago, bar, date, harmless, number, percent, short};
+use crate::cli::text::{ago, bar, date, fraction, harmless, number, percent, short};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
 use model::Timestamp;
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ impl Show<'_, '_> {
             self.excluded(&answer.excluded)?;
         }
         if let Some(cursor) = &meta.cursor {
-            let hint = format!("There may be more: --as-of {} --cursor {cursor}", meta.as_of);
+            let hint = format!("There may be more: --cursor {cursor}");
             let hint = self.console.paint(Tone::Dim, &hint);
             self.console.line(format_args!("\n{hint}"))?;
         }
@@ -68,7 +68,10 @@ impl Show<'_, '_> {
     fn claims<'a>(&mut self, claims: impl Iterator<Item = (&'a Claim, bool)>) -> io::Result<()> {
         let mut table = self.table(&["", "Value", "Weight", "Who", "Tier", "When", "Claim"]);
         for (claim, won) in claims {
-            let weight = claim.weight.map_or_else(|| format!("({})", claim.confidence), |weight| weight.to_string());
+            let weight = match claim.weight {
+                Some(weight) => fraction(millionths(weight)),
+                None => format!("({})", fraction(millionths(claim.confidence))),
+            };
             let tier = claim.effective_tier.as_ref().unwrap_or(&claim.source_class);
             let cells = [
                 Cell::new(if won { "▸" } else { "" }),
@@ -82,7 +85,7 @@ impl Show<'_, '_> {
             let strong = |cell: Cell| cell.add_attribute(Attribute::Bold).fg(Color::Green);
             table.add_row(cells.map(|cell| if won { strong(cell) } else { cell }));
         }
-        self.console.line(table)
+        self.console.line(table.trim_fmt())
     }
 
     /// A row a value, with its share drawn.
@@ -92,7 +95,7 @@ impl Show<'_, '_> {
             table.add_row(self.position(position));
         }
         if !conflict.values.is_empty() {
-            self.console.line(table)?;
+            self.console.line(table.trim_fmt())?;
         }
         self.verdict(conflict)
     }
@@ -118,9 +121,12 @@ impl Show<'_, '_> {
             _ => Tone::Dim,
         };
         let verdict = self.console.paint(tone, &conflict.verdict);
-        let score =
-            conflict.score.map_or_else(|| "no conflict score".to_owned(), |score| format!("conflict score {score:.3}"));
-        self.console.line(format_args!("{verdict}, {score}: {}", harmless(&conflict.explanation)))
+        let score = match conflict.score {
+            Some(score) => format!("conflict score {score:.3}"),
+            None => "no conflict score, since nothing has any weight".to_owned(),
+        };
+        let scale = self.console.paint(Tone::Dim, "(0: one value; 1: all values weigh the same)");
+        self.console.line(format_args!("{verdict}, {score} {scale}"))
     }
 
     fn layers(&mut self, winner: Option<&Claim>, tiers: &[Tier], cross_tier: &Conflict) -> io::Result<()> {
@@ -141,7 +147,7 @@ impl Show<'_, '_> {
             let strong = |cell: Cell| cell.add_attribute(Attribute::Bold).fg(Color::Green);
             table.add_row(cells.map(|cell| if won { strong(cell) } else { cell }));
         }
-        self.console.line(table)?;
+        self.console.line(table.trim_fmt())?;
         if let Some(strongest) = tiers.first() {
             self.sentence(&format!("{}: {}", strongest.tier, strongest.explanation))?;
         }
@@ -166,7 +172,7 @@ impl Show<'_, '_> {
                 .map(|cell| cell.add_attribute(Attribute::Dim)),
             );
         }
-        self.console.line(table)
+        self.console.line(table.trim_fmt())
     }
 
     fn sentence(&mut self, text: &str) -> io::Result<()> {

