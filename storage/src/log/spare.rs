@@ -10,6 +10,7 @@ use crate::disk::Disk;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The name of a file that a maintenance thread prepares.
 pub(super) const SPARE: &str = "spare.tmp";
@@ -22,7 +23,8 @@ const CHUNK: u32 = 1 << 20;
 #[derive(Debug)]
 pub struct SpareJob {
     shared: Arc<Shared>,
-    finished: bool,
+    /// Whether there is a spare now, which outlives the job.
+    finished: AtomicBool,
 }
 
 impl SpareJob {
@@ -33,7 +35,7 @@ impl SpareJob {
             return None;
         }
         *spare = Spare::BeingMade;
-        Some(Self { shared: Arc::clone(shared), finished: false })
+        Some(Self { shared: Arc::clone(shared), finished: AtomicBool::new(false) })
     }
 
     /// Writes and syncs the file. Without it the next roll does the same itself.
@@ -41,12 +43,12 @@ impl SpareJob {
     /// # Errors
     ///
     /// [`LogError::DiskFull`] or [`LogError::Io`]; the log is none the worse and offers the job again.
-    pub fn run(mut self) -> Result<(), LogError> {
+    pub fn run(&self) -> Result<(), LogError> {
         let Shared { disk, dir, settings, .. } = self.shared.as_ref();
         let made = prepare(disk.as_ref(), &dir.join(SPARE), settings.segment_bytes_max);
         if made.is_ok() {
+            self.finished.store(true, Ordering::Relaxed);
             *self.shared.spare() = Spare::Ready;
-            self.finished = true;
         }
         made.map_err(failed("prepare the next segment"))
     }
@@ -54,7 +56,7 @@ impl SpareJob {
 
 impl Drop for SpareJob {
     fn drop(&mut self) {
-        if !self.finished {
+        if !*self.finished.get_mut() {
             *self.shared.spare() = Spare::Absent;
         }
     }
