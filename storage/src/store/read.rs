@@ -86,14 +86,13 @@ impl Reader {
         max: usize,
     ) -> Result<Claims, ReadError> {
         let question = Question { subject: subject.clone(), predicate: predicate.clone() };
-        let claims = self.postings(&claims_on(&question), as_of, max)?;
         let about = |record: &StoredRecord| {
             record.assertion().is_some_and(|signed| {
                 signed.assertion.subject.as_str() == subject.as_str()
                     && signed.assertion.predicate.as_str() == predicate.as_str()
             })
         };
-        self.all(claims, about)
+        self.all(&claims_on(&question), as_of, max, about)
     }
 
     /// The votes on `target` with a stamp at or before `as_of`, in log order. The target need not be known.
@@ -102,8 +101,9 @@ impl Reader {
     ///
     /// As [`Reader::claims`].
     pub fn votes(&self, target: &RecordId, as_of: Stamp, max: usize) -> Result<Claims, ReadError> {
-        let votes = self.postings(&votes_on(target), as_of, max)?;
-        self.all(votes, |record| record.vote().is_some_and(|signed| RecordId::from(&signed.vote.target) == *target))
+        let on_it =
+            |record: &StoredRecord| record.vote().is_some_and(|signed| RecordId::from(&signed.vote.target) == *target);
+        self.all(&votes_on(target), as_of, max, on_it)
     }
 
     /// How many records there are.
@@ -185,19 +185,33 @@ impl Reader {
         })
     }
 
-    /// Reads what postings point to; `fits` says whether a record belongs under the key.
+    /// The records filed under `prefix`; `fits` says whether a record belongs there. If one is moved or erased meanwhile,
+    /// the question is asked again.
     fn all(
         &self,
-        postings: Vec<(Vec<u8>, Posting)>,
+        prefix: &[u8],
+        as_of: Stamp,
+        max: usize,
         fits: impl Fn(&StoredRecord) -> bool,
     ) -> Result<Claims, ReadError> {
         let mut claims = Claims::default();
-        for (key, posting) in postings {
-            match read_posting(&self.shared.log, &posting) {
-                Ok(record) if fits(&record) => claims.records.push(record),
-                Err(ReadError::Log(log::ReadError::Damaged(position))) => claims.damaged.push(position),
-                Ok(_) | Err(ReadError::Index(_)) => self.shared.must_be_gone(&key, &posting)?,
-                Err(error) => return Err(error),
+        for _ in 0..ATTEMPTS {
+            let postings = self.postings(prefix, as_of, max)?;
+            claims = Claims::default();
+            let mut changed = false;
+            for (key, posting) in postings {
+                match read_posting(&self.shared.log, &posting) {
+                    Ok(record) if fits(&record) => claims.records.push(record),
+                    Err(ReadError::Log(log::ReadError::Damaged(position))) => claims.damaged.push(position),
+                    Ok(_) | Err(ReadError::Index(_)) => {
+                        self.shared.must_be_gone(&key, &posting)?;
+                        changed = true;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if !changed {
+                break;
             }
         }
         Ok(claims)

@@ -1,9 +1,11 @@
 //! Writing and reading, with nothing going wrong.
 
-use super::super::{AppendError, Appended, ReadError, State};
-use super::world::{CLAIMS, Expected, RECORDS, World, agent, question, record, records};
+use super::super::{AppendError, Appended, Lookup, ReadError, State};
+use super::world::{CLAIMS, Expected, RECORDS, World, agent, question, record, records, settle};
+use crate::disk::Disk;
 use crate::index::Engine;
 use model::{Stamp, Timestamp};
+use std::path::Path;
 
 #[test]
 fn what_is_appended_is_found_by_every_way_of_reading() {
@@ -102,8 +104,54 @@ fn while_the_index_is_rebuilt_in_the_background_reads_by_id_go_on_and_writes_wai
     let at = Timestamp::from_ms(1).unwrap();
     appender.erase(record(0).id(), agent(0), at).unwrap_err();
     assert!(matches!(reader.get(&record(0).id()), Err(ReadError::Rebuilding(_))));
-    super::world::settle(&mut appender.maintenance());
+    let mut maintenance = appender.maintenance();
+    assert!(maintenance.step().unwrap());
+    assert!(matches!(reader.state(), State::Rebuilding { ids_known: true, .. }));
+    Expected::of(0..RECORDS, &reader);
+    let asked = question(0);
+    let waits = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 99);
+    assert!(
+        matches!(waits, Err(ReadError::Rebuilding(progress)) if progress.done > 0 && progress.done < progress.total)
+    );
+    settle(&mut maintenance);
     assert_eq!(reader.state(), State::Ready);
     Expected::of(0..RECORDS, &reader).check(&reader);
     appender.append(records(0..1), world.wall_ms).unwrap();
+}
+
+#[test]
+fn a_rebuild_that_was_interrupted_goes_on_where_it_was() {
+    for engine in [Engine::Sled, Engine::Fjall] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = World::on(engine, dir.path()).filled(0..RECORDS);
+        std::fs::remove_dir_all(dir.path()).unwrap();
+        world.settings.open_frames_max = 0;
+        let (appender, _, report) = world.open();
+        assert!(report.rebuilt.is_some());
+        appender.maintenance().step().unwrap();
+        appender.seal().unwrap();
+        let (appender, reader, report) = world.open();
+        assert!(report.rebuilt.is_none() && matches!(report.state, State::Rebuilding { .. }), "{engine}: {report:?}");
+        settle(&mut appender.maintenance());
+        Expected::of(0..RECORDS, &reader).check(&reader);
+        assert!(reader.verify(&mut |_| {}).unwrap().is_sound());
+    }
+}
+
+#[test]
+fn a_record_lost_to_the_disk_is_reported_and_healed_by_sending_it_again() {
+    let world = World::new();
+    let (mut appender, reader, _) = world.open();
+    let mut expected = Expected::default();
+    expected.note(&[0, 1, 2], &appender.append(records(0..3), world.wall_ms).unwrap());
+    let first = world.disk.list(Path::new("/wal")).unwrap().into_iter().find(|name| name.ends_with(".log")).unwrap();
+    assert!(world.disk.flip(&Path::new("/wal").join(first), 300, 1));
+    assert!(matches!(reader.get(&record(0).id()).unwrap(), Lookup::Damaged(_)));
+    let asked = question(0);
+    let found = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 9).unwrap();
+    assert_eq!((found.records.len(), found.damaged.len()), (0, 1));
+    let verified = reader.verify(&mut |_| {}).unwrap();
+    assert!(!verified.is_sound() && verified.index.is_none(), "{verified:?}");
+    expected.note(&[0], &appender.append(records(0..1), world.wall_ms).unwrap());
+    expected.check(&reader);
 }
