@@ -5,7 +5,7 @@
 //! note is only ever a reason to rebuild, never a source of anything.
 //!
 //! Lines of text: `stemedb-index 1`, `engine sled`, `store <32 hex>`, `number N`, then `open`, or `clean` and one line a
-//! file as [`folder::contents`] prints them; at last `end <64 hex>`, the BLAKE3 of all lines before it.
+//! file as [`crate::index::folder::contents`] prints them; at last `end <64 hex>`, the BLAKE3 of all lines before it.
 
 use crate::disk::Disk;
 use crate::index::Engine;
