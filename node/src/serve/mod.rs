@@ -38,7 +38,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, mpsc as blocking};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use storage::disk::StdDisk;
+use storage::disk::{Disk, StdDisk};
 use storage::store::{self, Store, StoreError};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -105,16 +105,25 @@ impl Node {
     ///
     /// [`StartError`]; then nothing runs any more.
     pub fn start(settings: &Settings) -> Result<Self, StartError> {
+        Self::start_on(settings, Arc::new(StdDisk), Arc::new(SystemClock::start()))
+    }
+
+    /// [`Node::start`] with the log on another disk and time from another clock: what tests of faults need. The identity
+    /// and the index stay on the machine's own disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::start`].
+    pub fn start_on(settings: &Settings, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let system = |what| move |source| StartError::System { what, source };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system("runtime"))?;
         let listeners = runtime.block_on(Listeners::bind(settings))?;
         let (client_addr, admin_addr) = listeners.addresses().map_err(system("address"))?;
 
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let state = Arc::new(NodeState::new(Arc::clone(&clock), Metrics::new()?));
         let wal_dir = settings.wal_folder();
         let identity = Identity::load_or_create(&settings.data_dir, &wal_dir, random()?)?;
-        let setup = setup(settings, &state)?;
+        let setup = setup(settings, disk, &state)?;
         let (mut appender, reader, report) = Store::open(setup)?;
         tell(&report);
         if settings.accept_clock_jump {
@@ -253,8 +262,8 @@ fn start_logging(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// What opening the store takes.
-fn setup(settings: &Settings, state: &NodeState) -> Result<store::Setup, StartError> {
-    let disk = TimedDisk::new(Arc::new(StdDisk), Arc::clone(&state.clock), state.metrics.fsync_latency.clone());
+fn setup(settings: &Settings, disk: Arc<dyn Disk>, state: &NodeState) -> Result<store::Setup, StartError> {
+    let disk = TimedDisk::new(disk, Arc::clone(&state.clock), state.metrics.fsync_latency.clone());
     let [seed, _] = halves(random()?);
     Ok(store::Setup {
         disk: Arc::new(disk),

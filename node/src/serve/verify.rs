@@ -9,6 +9,7 @@ use crate::identity::{self, Identity};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use std::sync::Arc;
+use storage::disk::StdDisk;
 use storage::store::Store;
 
 /// Opens the store, re-reads every frame, recomputes every id, verifies every signature and compares the index.
@@ -27,7 +28,7 @@ pub fn verify(settings: Settings) -> Result<Verified, Failure> {
     let metrics = Metrics::new().map_err(|error| failed(&error))?;
     let state = NodeState::new(Arc::new(SystemClock::start()), metrics);
     Identity::load_or_create(&settings.data_dir, &settings.wal_folder(), [0; 32]).map_err(|error| failed(&error))?;
-    let mut setup = setup(&settings, &state).map_err(|error| failed(&error))?;
+    let mut setup = setup(&settings, Arc::new(StdDisk), &state).map_err(|error| failed(&error))?;
     setup.settings.open_frames_max = u64::MAX;
     let (appender, reader, report) = Store::open(setup).map_err(|error| failed(&error))?;
     tell(&report);
