@@ -2,7 +2,7 @@
 //!
 //! A server ends with the value that started it, whatever the test does.
 
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test is a crate of its own and uses its part")]
 
 use ed25519_dalek::SigningKey;
 use model::record::{
@@ -111,7 +111,8 @@ pub fn get(client: &ureq::Agent, url: &str) -> (u16, String) {
 
 /// A POST: status and body, or the error of a connection that broke.
 pub fn post(client: &ureq::Agent, url: &str, body: &[u8]) -> Result<(u16, String), ureq::Error> {
-    let mut response = client.post(url).header("content-type", "application/json").send(body)?;
+    let kind = if url.ends_with("/v1/records") { "application/x-ndjson" } else { "application/json" };
+    let mut response = client.post(url).header("content-type", kind).send(body)?;
     let mut text = String::new();
     response.body_mut().as_reader().read_to_string(&mut text).map_err(ureq::Error::Io)?;
     Ok((response.status().as_u16(), text))

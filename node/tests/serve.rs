@@ -1,0 +1,166 @@
+//! What an operator and an agent see of a real node: a stop in order, erasure, a change of engine, export and import.
+
+mod support;
+
+use api::json::envelope_json;
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use support::{Server, claim, client, get, key, post};
+
+/// The smallest segments that may be set.
+const SMALL: &[&str] = &["--log-segment-bytes-max", "1MiB"];
+
+fn lines(records: &[model::Record]) -> Vec<u8> {
+    records.iter().flat_map(|record| [envelope_json(record.envelope()), b"\n".to_vec()].concat()).collect()
+}
+
+fn exported(server: &Server) -> BTreeSet<String> {
+    let (status, body) = get(&client(), &format!("{}/v1/records", server.url));
+    assert_eq!(status, 200, "{body}");
+    body.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn sigterm_lets_requests_in_flight_finish_and_the_node_exits_with_0() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), SMALL);
+    let records: Vec<_> = (0..2).map(|n| claim(&key(1), "term://x", "n", &n.to_string(), n)).collect();
+    let body = lines(&records);
+    let (head, tail) = body.split_at(body.len() / 2);
+
+    let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
+    let request = format!(
+        "POST /v1/records HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(head).unwrap();
+    // The first line is answered before the second is whole: so the request is in flight, beyond doubt.
+    let mut answer = vec![0; 4096];
+    let mut so_far = String::new();
+    while !so_far.contains("created") {
+        let read = stream.read(&mut answer).unwrap();
+        assert!(read > 0, "{so_far}");
+        so_far.push_str(std::str::from_utf8(&answer[..read]).unwrap());
+    }
+    server.signal("TERM");
+    stream.write_all(tail).unwrap();
+    stream.read_to_string(&mut so_far).unwrap();
+    assert_eq!(so_far.matches("\"created\"").count(), 2, "{so_far}");
+    assert!(server.wait().success());
+
+    let server = Server::start(folder.path(), SMALL);
+    assert_eq!(exported(&server).len(), 2);
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn what_was_erased_is_gone_from_log_index_and_export_and_does_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = "the words that a court wants gone";
+    let (victim, witness) =
+        (claim(&key(1), "erase://x", "says", secret, 1), claim(&key(1), "erase://x", "says", "ok", 2));
+    let at = |server: &Server, id: &dyn std::fmt::Display| get(&client(), &format!("{}/v1/records/{id}", server.url));
+    let send = |server: &Server| {
+        post(&client(), &format!("{}/v1/assert", server.url), &envelope_json(victim.envelope())).unwrap()
+    };
+
+    let server = Server::start(folder.path(), SMALL);
+    assert_eq!(send(&server).0, 201);
+    assert_eq!(
+        post(&client(), &format!("{}/v1/assert", server.url), &envelope_json(witness.envelope())).unwrap().0,
+        201
+    );
+    assert!(holds(folder.path(), secret));
+    let order = format!("{{\"id\":\"{}\"}}", victim.id());
+    let (status, body) = post(&client(), &format!("{}/v1/admin/erase", server.admin_url), order.as_bytes()).unwrap();
+    assert_eq!(status, 200, "{body}");
+    let gone = |server: &Server| {
+        let (status, body) = at(server, &victim.id());
+        assert_eq!(status, 410, "{body}");
+        let (status, body) = send(server);
+        assert_eq!(status, 410, "{body}");
+        assert!(!exported(server).iter().any(|line| line.contains(secret)));
+        let (_, body) = get(&client(), &format!("{}/v1/query?subject=erase://x&predicate=says&lens=none", server.url));
+        assert!(!body.contains(secret) && body.contains(&witness.id().to_string()), "{body}");
+        assert_eq!(at(server, &witness.id()).0, 200);
+    };
+    gone(&server);
+    let (status, body) = post(&client(), &format!("{}/v1/admin/compact", server.admin_url), b"{}").unwrap();
+    assert_eq!(status, 200, "{body}");
+    gone(&server);
+    assert!(server.terminate().success());
+    assert!(!holds(&folder.path().join("wal"), secret), "compaction removes the body from the log");
+
+    // A rebuilt index knows no more of it, and not less.
+    std::fs::remove_dir_all(folder.path().join("db")).unwrap();
+    let server = Server::start(folder.path(), SMALL);
+    gone(&server);
+    assert!(server.terminate().success());
+    assert!(!holds(folder.path(), secret));
+}
+
+/// Whether any file below `folder` holds `text`.
+fn holds(folder: &Path, text: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().map(Result::unwrap).any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return holds(&path, text);
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    })
+}
+
+#[test]
+fn another_engine_is_a_rebuild_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let records: Vec<_> =
+        (0..300).map(|n| claim(&key(1), &format!("engine://{}", n % 50), "n", &n.to_string(), n)).collect();
+    let server = Server::start(folder.path(), SMALL);
+    assert_eq!(post(&client(), &format!("{}/v1/records", server.url), &lines(&records)).unwrap().0, 200);
+    let question = "/v1/query?prefix=engine://&lens=recency&limit=100&as_of=9999999999999.0";
+    let result = |server: &Server| {
+        let (status, body) = get(&client(), &format!("{}{question}", server.url));
+        assert_eq!(status, 200, "{body}");
+        let (result, _) = body.split_once("\"meta\"").unwrap();
+        result.to_owned()
+    };
+    let before = result(&server);
+    assert!(server.terminate().success());
+    for engine in ["fjall", "sled"] {
+        let server = Server::start(folder.path(), &[SMALL, &["--index-engine", engine]].concat());
+        assert_eq!(result(&server), before);
+        assert!(server.terminate().success());
+    }
+}
+
+#[test]
+fn an_export_is_taken_elsewhere_byte_for_byte() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let records: Vec<_> =
+        (0..100).map(|n| claim(&key(n as u8 + 1), "copy://x", "n", &"\u{2028}é\"\\".repeat(n), 5)).collect();
+    let server = Server::start(here.path(), SMALL);
+    post(&client(), &format!("{}/v1/records", server.url), &lines(&records)).unwrap();
+    let first = exported(&server);
+    assert_eq!(first.len(), 100);
+    let other = Server::start(there.path(), &[SMALL, &["--index-engine", "fjall"]].concat());
+    let body = first.iter().fold(String::new(), |body, line| body + line + "\n");
+    let (status, answer) = post(&client(), &format!("{}/v1/records", other.url), body.as_bytes()).unwrap();
+    assert_eq!((status, answer.matches("\"created\"").count()), (200, 100));
+    assert_eq!(exported(&other), first);
+    for server in [server, other] {
+        assert!(server.terminate().success());
+    }
+}
+
+#[test]
+fn two_nodes_never_share_a_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), SMALL);
+    let second = Server::try_start(folder.path(), SMALL).err().expect("the log is locked");
+    assert_eq!(second.code(), Some(1));
+    assert!(server.terminate().success());
+}
