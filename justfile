@@ -31,7 +31,7 @@ bench *args:
 
 # kill -9 under load, more often than in the tests
 crash kills="1000":
-    STEMEDB_CRASH_KILLS={{kills}} cargo nextest run --release -p node --test crash
+    CRASH_KILLS={{kills}} cargo nextest run --release -p node --test crash
 
 # every fuzz target for a bounded time
 fuzz seconds="60":

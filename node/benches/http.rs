@@ -1,8 +1,8 @@
 //! A real node over HTTP on loopback: bulk import beside the limit of verification, group commit, and lens queries.
 //!
-//! `cargo bench -p node --bench http [-- --json] [-- --rounds 3] [-- --records 100000]`. It prints ratios measured in one
-//! run: the rounds of all measurements take turns, and medians are given with their spread. `STEMEDB_BENCH_CLAIMS` names
-//! a file of claims for the queries (NDJSON, plain or `.gz`); without it they ask about made ones of the same shape.
+//! `cargo bench -p node --bench http -- [--json] [--rounds 3] [--records 100000] [--claims FILE]`. It prints ratios
+//! measured in one run: the rounds of all measurements take turns, and medians are given with their spread. The queries
+//! are about the claims of FILE (NDJSON, plain or `.gz`); without it about made ones in the shape of the advisories.
 //!
 //! Node and clients share the cores, so the clients' part of the time is measured and printed too. Nodes run on folders
 //! and ports of their own and end with the benchmark.
@@ -182,13 +182,13 @@ fn show(report: &mut Report, engine: &'static str, own: &Rounds) {
 }
 
 fn reading(report: &mut Report) {
-    let (claims, questions) = match std::env::var_os("STEMEDB_BENCH_CLAIMS") {
+    let (claims, questions) = match argument("--claims") {
         Some(path) => {
-            report.note("queries: about the claims of STEMEDB_BENCH_CLAIMS");
+            report.note("queries: about the claims of a file");
             claims::of_file(Path::new(&path))
         }
         None => {
-            report.note("queries: about made claims in the shape of the advisories (STEMEDB_BENCH_CLAIMS is not set)");
+            report.note("queries: about made claims in the shape of the advisories");
             (claims::made(0..ASKED_ABOUT), claims::distinct((0..ASKED_ABOUT).map(claims::made_question)))
         }
     };

@@ -1,6 +1,6 @@
 //! A node as it grows: memory, disk and restart at 10K, 100K and 1M records, with both engines.
 //!
-//! `cargo bench -p node --bench scale [-- --records 1000000] [-- --engine fjall] [-- --json]`. Claims are signed a part at
+//! `cargo bench -p node --bench scale -- [--records 1000000] [--engine fjall] [--json]`. Claims are signed a part at
 //! a time, beside the node, so rates here include nothing but sending, but the machine is warmer than in the other
 //! benchmark; only memory, disk and restarts are judged.
 

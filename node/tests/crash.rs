@@ -3,8 +3,10 @@
 //!
 //! Each round starts the node on the same folder, checks what earlier rounds acknowledged, writes from several
 //! connections until enough was acknowledged, and kills it in the middle. The index engine changes every few rounds, so
-//! that rebuilding is killed too. `STEMEDB_CRASH_KILLS` sets the number of kills, `STEMEDB_CRASH_SEED` replays a run's
+//! that rebuilding is killed too. `CRASH_KILLS` sets the number of kills, `CRASH_SEED` replays a run's
 //! choices (not the moments of the kills, which are the scheduler's).
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -42,8 +44,8 @@ struct Round<'a> {
 
 #[test]
 fn nothing_acknowledged_is_lost_by_kill_9_under_load() {
-    let kills = number("STEMEDB_CRASH_KILLS").unwrap_or(KILLS);
-    let mut chance = Chance(number("STEMEDB_CRASH_SEED").unwrap_or(1));
+    let kills = number("CRASH_KILLS").unwrap_or(KILLS);
+    let mut chance = Chance(number("CRASH_SEED").unwrap_or(1));
     let folder = tempfile::tempdir().unwrap();
     let acknowledged = Mutex::new(Acknowledged::default());
     for round in 0..kills {

@@ -1,5 +1,7 @@
 //! Faults of disk and clock, seen through the HTTP interface of a node in this process.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod support;
 
 use api::json::envelope_json;

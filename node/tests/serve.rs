@@ -1,5 +1,7 @@
 //! What an operator and an agent see of a real node: a stop in order, erasure, a change of engine, export and import.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod support;
 
 use api::json::envelope_json;
@@ -141,7 +143,7 @@ fn another_engine_is_a_rebuild_and_nothing_else() {
 fn an_export_is_taken_elsewhere_byte_for_byte() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let records: Vec<_> =
-        (0..100).map(|n| claim(&key(n as u8 + 1), "copy://x", "n", &"\u{2028}é\"\\".repeat(n), 5)).collect();
+        (1..=100).map(|n| claim(&key(n), "copy://x", "n", &"\u{2028}é\"\\".repeat(n.into()), 5)).collect();
     let server = Server::start(here.path(), SMALL);
     post(&client(), &format!("{}/v1/records", server.url), &lines(&records)).unwrap();
     let first = exported(&server);
@@ -160,7 +162,7 @@ fn an_export_is_taken_elsewhere_byte_for_byte() {
 fn two_nodes_never_share_a_log() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), SMALL);
-    let second = Server::try_start(folder.path(), SMALL).err().expect("the log is locked");
+    let second = Server::try_start(folder.path(), SMALL).expect_err("the log is locked");
     assert_eq!(second.code(), Some(1));
     assert!(server.terminate().success());
 }

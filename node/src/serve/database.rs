@@ -48,11 +48,7 @@ pub(super) struct LocalDatabase {
 pub(super) struct Shared(pub(super) Arc<LocalDatabase>);
 
 impl Database for Shared {
-    fn submit(
-        &self,
-        envelopes: Vec<Envelope>,
-        terms: SubmitTerms,
-    ) -> Pending<'_, Vec<Result<Receipt, SubmitError>>> {
+    fn submit(&self, envelopes: Vec<Envelope>, terms: SubmitTerms) -> Pending<'_, Vec<Result<Receipt, SubmitError>>> {
         Box::pin(async move {
             let (count, begun) = (envelopes.len(), self.monotonic());
             let submitted = tokio::time::timeout(self.0.write_deadline, self.0.submit(envelopes, terms)).await;

@@ -5,8 +5,8 @@
 
 use super::writer::{Job, Verified, WriterQueue};
 use api::database::{SubmitError, SubmitTerms};
-use model::acceptance::{self, KeyCache};
 use model::Envelope;
+use model::acceptance::{self, KeyCache};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 

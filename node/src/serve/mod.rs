@@ -320,7 +320,8 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 fn random() -> Result<[u8; 32], StartError> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| StartError::System { what: "randomness", source: io::Error::other(error) })?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| StartError::System { what: "randomness", source: io::Error::other(error) })?;
     Ok(bytes)
 }
 

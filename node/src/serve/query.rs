@@ -14,8 +14,9 @@ pub(super) const QUESTION_CLAIMS_MAX: usize = 100_000;
 
 /// Answers one page of a query. `wall_ms` is the time now, milliseconds since the Unix epoch.
 pub(super) fn answer(reader: &Reader, plan: &QueryPlan, wall_ms: u64) -> Result<Page, ReadError> {
-    // Everything accepted so far: stamps may run ahead of the wall clock, never of the last one given.
-    let as_of = plan.as_of.unwrap_or_else(|| Stamp::end_of_ms(wall_ms).max(reader.last_stamp()));
+    // Everything accepted so far and nothing accepted later, which gets a stamp of this millisecond at the least: so the
+    // pages that follow under this time show the same records.
+    let as_of = plan.as_of.unwrap_or_else(|| Stamp::end_of_ms(wall_ms.saturating_sub(1)).max(reader.last_stamp()));
     let (selector, by_agent) = selector(&plan.selection, &plan.filter);
     let mut page = Page {
         answers: Vec::new(),

@@ -70,7 +70,10 @@ impl Writer {
         if self.state.fatal().is_none()
             && let Err(error) = self.appender.seal()
         {
-            tracing::error!(error = &error as &dyn Error, "the store was not closed in order; the next start checks it");
+            tracing::error!(
+                error = &error as &dyn Error,
+                "the store was not closed in order; the next start checks it"
+            );
         }
     }
 

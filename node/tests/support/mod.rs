@@ -3,6 +3,11 @@
 //! A server ends with the value that started it, whatever the test does.
 
 #![allow(dead_code, unreachable_pub, reason = "each test is a crate of its own and uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a test ends where something is not as it should be"
+)]
 
 use ed25519_dalek::SigningKey;
 use model::record::{

@@ -36,7 +36,7 @@ impl Store {
         let place = Place { disk, wal_dir, db_dir, engine, settings };
         let shared = Arc::new(Shared::new(place, log.reader(), log.compactor(), last));
         let rebuilt = shared.ready_the_index(&recovery)?;
-        if let Some(reason) = &rebuilt {
+        if let Some(reason) = rebuilt.as_ref().filter(|reason| !matches!(reason, RebuildReason::NoIndex)) {
             tracing::warn!(%reason, state = ?shared.state(), "the index was set aside and is rebuilt from the log");
         }
         let checking = shared.writer().check.is_some();
