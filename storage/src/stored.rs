@@ -1,7 +1,7 @@
 //! A stored record: the rkyv archive behind a `record` frame, read in place.
 //!
-//! The archive is checked once when it is read; nothing here computes an id over it, since many archives decode to one
-//! record.
+//! The archive is checked once when it is read, its structure and the limits of the format; nothing here computes an id
+//! over it, since many archives decode to one record.
 
 use crate::log::{self, RecordKind};
 use model::record::{
@@ -53,12 +53,17 @@ impl StoredRecord {
         Self::checked(kind, archive).then(|| Self { id, home, stamp, kind, archive: archive.to_vec() })
     }
 
-    /// Whether `archive` is a well-formed archive of a record of this kind.
+    /// Whether `archive` is a well-formed archive of a record of this kind: its structure, and every limit of the format.
     pub fn checked(kind: RecordKind, archive: &[u8]) -> bool {
         match kind {
-            RecordKind::Assertion => rkyv::access::<ArchivedSignedAssertion, Error>(archive).is_ok(),
-            RecordKind::Vote => rkyv::access::<ArchivedSignedVote, Error>(archive).is_ok(),
-            RecordKind::Opaque => rkyv::access::<ArchivedSignedOpaque, Error>(archive).is_ok(),
+            RecordKind::Assertion => rkyv::access::<ArchivedSignedAssertion, Error>(archive)
+                .is_ok_and(ArchivedSignedAssertion::is_well_formed),
+            RecordKind::Vote => {
+                rkyv::access::<ArchivedSignedVote, Error>(archive).is_ok_and(ArchivedSignedVote::is_well_formed)
+            }
+            RecordKind::Opaque => {
+                rkyv::access::<ArchivedSignedOpaque, Error>(archive).is_ok_and(ArchivedSignedOpaque::is_well_formed)
+            }
         }
     }
 
@@ -151,5 +156,73 @@ impl StoredRecord {
             }
         }
         Some(canonical::id_of(&bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::record::{
+        Confidence, Finite, Lifecycle, Meta, Object, Predicate, SourceClass, Subject, Validity, Vector,
+    };
+    use model::{AgentId, Assertion, Timestamp};
+
+    const CONFIDENCE: f64 = 0.8125;
+    const NUMBER: f64 = 6.5e30;
+    const TIME: u64 = 0x0001_0203_0405_0607;
+
+    fn claim() -> Vec<u8> {
+        let assertion = Assertion {
+            authors: Authors::new(vec![AgentId([0xaa; 32]), AgentId([0xbb; 32])]).unwrap(),
+            timestamp: Timestamp::from_ms(TIME).unwrap(),
+            subject: Subject::new("the subject of the claim").unwrap(),
+            predicate: Predicate::new("its predicate").unwrap(),
+            object: Object::Number(Finite::new(NUMBER).unwrap()),
+            confidence: Confidence::new(CONFIDENCE).unwrap(),
+            source_class: SourceClass::Expert,
+            lifecycle: Lifecycle::Approved,
+            source_hash: None,
+            parent_hash: None,
+            epoch: None,
+            visual_hash: None,
+            vector: Vector::new(&[0.375]).unwrap(),
+            validity: Validity::new(None, Timestamp::from_ms(TIME + 1)).unwrap(),
+            meta: Meta::new(vec![("key one".into(), "x".into()), ("key two".into(), "x".into())]).unwrap(),
+        };
+        let signatures = vec![Signature([1; 64]), Signature([2; 64])];
+        encode(&Envelope::new(Body::Assertion(Box::new(assertion)), signatures).unwrap()).unwrap().1
+    }
+
+    /// Puts `new` in the place of `old`, which stands in the archive once.
+    fn replaced(archive: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+        let places = (0..archive.len()).filter(|at| archive[*at..].starts_with(old)).collect::<Vec<_>>();
+        assert_eq!((places.len(), old.len()), (1, new.len()));
+        [&archive[..places[0]], new, &archive[places[0] + new.len()..]].concat()
+    }
+
+    #[test]
+    fn an_archive_that_breaks_a_limit_of_the_format_is_not_taken() {
+        let archive = claim();
+        let is_taken = |archive: &[u8]| StoredRecord::checked(RecordKind::Assertion, archive);
+        assert!(is_taken(&archive));
+        let (confidence, number) = (CONFIDENCE.to_le_bytes(), NUMBER.to_le_bytes());
+        let broken: [(&[u8], &[u8]); 13] = [
+            (&confidence, &f64::NAN.to_le_bytes()),
+            (&confidence, &1.5_f64.to_le_bytes()),
+            (&confidence, &(-0.0_f64).to_le_bytes()),
+            (&number, &f64::INFINITY.to_le_bytes()),
+            (&number, &(-0.0_f64).to_le_bytes()),
+            (&0.375_f32.to_le_bytes(), &f32::NAN.to_le_bytes()),
+            (&TIME.to_le_bytes(), &Timestamp::LIMIT.to_le_bytes()),
+            (&(TIME + 1).to_le_bytes(), &u64::MAX.to_le_bytes()),
+            (b"the subject of the claim", b"the subject\0of the claim"),
+            (b"its predicate", "its\u{80}predicat".as_bytes()),
+            (b"key one", b"key two"),
+            (&[0xaa; 32], &[0xbb; 32]),
+            (&[0xaa; 32], &[0xcc; 32]),
+        ];
+        for (old, new) in broken {
+            assert!(!is_taken(&replaced(&archive, old, new)), "{old:x?} became {new:x?}");
+        }
     }
 }

@@ -8,6 +8,7 @@
 mod assertion;
 mod field;
 mod vote;
+mod well_formed;
 
 pub use assertion::{ArchivedAssertion, ArchivedObject, Assertion, Lifecycle, Object, SourceClass};
 pub use field::{Authors, Confidence, Finite, Meta, Predicate, Subject, Text, Validity, Vector, Weight};
