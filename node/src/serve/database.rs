@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use storage::log::Position;
 use storage::store::{self, Lookup, Maintenance, Reader, State};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// After how many seconds a client may try again when the node could not answer in time.
 const RETRY_AFTER_S: u32 = 1;
@@ -33,6 +33,9 @@ pub(super) struct LocalDatabase {
     pub(super) engine: &'static str,
     pub(super) reader: Reader,
     pub(super) gate: mpsc::Sender<Submission>,
+    /// A permit for each record that is on its way to the disk; a batch of more than all of them takes all.
+    pub(super) queued: Semaphore,
+    pub(super) queued_max: usize,
     pub(super) writer: WriterQueue,
     pub(super) maintenance: Mutex<Maintenance>,
     pub(super) lanes: Lanes,
@@ -167,6 +170,8 @@ impl LocalDatabase {
         terms: SubmitTerms,
     ) -> Result<Vec<Result<Receipt, SubmitError>>, SubmitError> {
         let (reply, verdicts) = oneshot::channel();
+        let weight = u32::try_from(envelopes.len().min(self.queued_max)).unwrap_or(u32::MAX);
+        let _permit = self.queued.acquire_many(weight).await.or(Err(stopping()))?;
         self.gate.send(Submission { envelopes, terms, reply }).await.or(Err(stopping()))?;
         verdicts.await.or(Err(stopping()))
     }

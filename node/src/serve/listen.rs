@@ -4,12 +4,26 @@ use super::StartError;
 use crate::settings::Settings;
 use api::Database;
 use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+
+/// How long a client may take to send the head of a request; then its connection is closed.
+const HEADER_READ_MAX: Duration = Duration::from_secs(10);
+/// How often a silent HTTP/2 connection is asked whether anybody is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// The most requests at once on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 256;
+/// How long accepting pauses when the system refuses, for want of file descriptors for instance.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Both sockets, bound and not yet answering.
 #[derive(Debug)]
@@ -38,8 +52,10 @@ impl Listeners {
         stop: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let limits = limits(settings);
-        let clients = run(self.clients, api::client_router(Arc::clone(&database), limits.clone()), stop.clone());
-        let operators = run(self.operators, api::admin_router(database, limits), stop);
+        let connections_max = usize::try_from(settings.http_connections_max).unwrap_or(usize::MAX);
+        let clients =
+            run(self.clients, api::client_router(Arc::clone(&database), limits.clone()), connections_max, stop.clone());
+        let operators = run(self.operators, api::admin_router(database, limits), connections_max, stop);
         async move {
             tokio::join!(clients, operators);
         }
@@ -50,14 +66,50 @@ async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener,
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { setting, address, source })
 }
 
-async fn run(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
-    let stopped = async move {
-        // An error means that the node itself is gone, which is a stop too.
-        stop.wait_for(|stop| *stop).await.ok();
-    };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, "a listener failed");
+/// Accepts connections until `stop`, then waits until those there are have answered what they were asked.
+async fn run(listener: TcpListener, router: Router, connections_max: usize, mut stop: watch::Receiver<bool>) {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_READ_MAX);
+    server.http2().timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).max_concurrent_streams(STREAMS_MAX);
+    let service = TowerToHyperService::new(router);
+    let connections = GracefulShutdown::new();
+    let free = Arc::new(Semaphore::new(connections_max));
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&free).acquire_owned().await.map_err(io::Error::other)?;
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok::<_, io::Error>((stream, permit))
+        };
+        let (stream, permit) = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => break,
+            accepted = accepted => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let connection = server.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error, "a connection broke");
+            }
+            drop(permit);
+        });
     }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+/// Returns when the node stops.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the node itself is gone, which is a stop too.
+    stop.wait_for(|stop| *stop).await.ok();
 }
 
 /// The limits of the HTTP interface.

@@ -35,18 +35,22 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, mpsc as blocking};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use storage::disk::{Disk, StdDisk};
 use storage::store::{self, Store, StoreError};
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tracing_subscriber::EnvFilter;
 use writer::{Writer, millis};
 
 /// The most reads that block on the disk at once.
 const READS_IN_FLIGHT_MAX: usize = 64;
+/// The most submissions that wait at the gate; `write.queue_max` bounds their records.
+const GATE_JOBS_MAX: usize = 8192;
 /// The most jobs that wait for the writer after the gate: enough to fill two commits.
 const WRITER_JOBS_MAX: usize = 2048;
 
@@ -134,7 +138,8 @@ impl Node {
         let [for_caretaker, for_operators] = maintenance;
         let (spares, wanted_spares) = blocking::sync_channel(1);
         let (writer_queue, writer_jobs) = mpsc::channel(WRITER_JOBS_MAX);
-        let (gate_queue, submissions) = mpsc::channel(usize::try_from(settings.write_queue_max).unwrap_or(usize::MAX));
+        let queued_max = usize::try_from(settings.write_queue_max).unwrap_or(Semaphore::MAX_PERMITS);
+        let (gate_queue, submissions) = mpsc::channel(GATE_JOBS_MAX);
         let caretaker = Caretaker {
             maintenance: for_caretaker,
             state: Arc::clone(&state),
@@ -147,12 +152,12 @@ impl Node {
             Writer { appender, reader: reader.clone(), state: Arc::clone(&state), eraser: identity.agent(), spares };
         let waiting = Waiting::new(submissions);
         let mut threads = vec![
-            spawn("writer", move || writer.work(writer_jobs))?,
-            spawn("caretaker", move || caretaker.work(&wanted_spares))?,
+            spawn("writer", &state, move || writer.work(writer_jobs))?,
+            spawn("caretaker", &state, move || caretaker.work(&wanted_spares))?,
         ];
         for _ in 0..std::thread::available_parallelism().map_or(1, NonZeroUsize::get) {
             let (waiting, queue) = (waiting.clone(), writer_queue.clone());
-            threads.push(spawn("gate", move || gate::work(&waiting, &queue))?);
+            threads.push(spawn("gate", &state, move || gate::work(&waiting, &queue))?);
         }
 
         let database = Shared(Arc::new(LocalDatabase {
@@ -163,6 +168,8 @@ impl Node {
             engine: settings.index_engine.as_str(),
             reader,
             gate: gate_queue,
+            queued: Semaphore::new(queued_max),
+            queued_max,
             writer: writer_queue,
             maintenance: Mutex::new(for_operators),
             lanes: Lanes::new(READS_IN_FLIGHT_MAX),
@@ -195,18 +202,21 @@ impl Node {
         self.admin_addr
     }
 
-    /// Returns when the node has to stop: at SIGTERM or SIGINT, or because its disk failed.
-    fn wait(&self) -> io::Result<()> {
+    /// What waits for the end: from now on SIGTERM and SIGINT no longer end the process by themselves.
+    fn end(&self) -> io::Result<impl FnOnce() + '_> {
+        let _entered = self.runtime.enter();
+        let mut terminated = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
         let mut fatal = self.state.watch_fatal();
-        self.runtime.block_on(async {
-            let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let end = async move {
             tokio::select! {
                 biased;
-                _ = fatal.wait_for(Option::is_some) => Ok(()),
-                _ = terminated.recv() => Ok(()),
-                interrupted = tokio::signal::ctrl_c() => interrupted,
+                _ = fatal.wait_for(Option::is_some) => {}
+                _ = terminated.recv() => {}
+                _ = interrupted.recv() => {}
             }
-        })
+        };
+        Ok(|| self.runtime.block_on(end))
     }
 
     /// Stops the node: requests in flight are answered, the log is sealed. Returns why it had to stop, if it had to.
@@ -219,9 +229,7 @@ impl Node {
         }
         runtime.shutdown_timeout(drain / 3);
         for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the node panicked; the next start checks the store");
-            }
+            thread.join().ok(); // a panic was noted by the thread itself
         }
         state.fatal()
     }
@@ -235,6 +243,7 @@ impl Node {
 pub fn serve(settings: Settings) -> Result<(), Failure> {
     start_logging(&settings)?;
     let node = Node::start(&settings).map_err(|error| Failure::of("the node did not start", &error))?;
+    let wait_for_the_end = node.end().map_err(|error| Failure::of("signals cannot be had", &error))?;
     let mut out = io::stdout().lock();
     writeln!(out, "StemeDB {} node {}", env!("CARGO_PKG_VERSION"), node.name())?;
     writeln!(out, "  clients  http://{}  (described at /docs)", node.client_addr())?;
@@ -242,7 +251,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     writeln!(out, "  data     {} ({} index)", settings.data_dir.display(), settings.index_engine.as_str())?;
     out.flush()?;
     drop(out);
-    node.wait().map_err(|error| Failure::of("signals cannot be had", &error))?;
+    wait_for_the_end();
     tracing::info!("stopping");
     match node.stop() {
         None => Ok(()),
@@ -313,9 +322,19 @@ fn tell(report: &store::OpenReport) {
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
-    let thread = std::thread::Builder::new().name(name.to_owned());
-    thread.spawn(work).map_err(|source| StartError::System { what: "thread", source })
+/// Starts a thread of the node. If it panics the node stops: without it, it would answer and never acknowledge.
+fn spawn(
+    name: &'static str,
+    state: &Arc<NodeState>,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    let (thread, state) = (std::thread::Builder::new().name(name.to_owned()), Arc::clone(state));
+    let guarded = move || {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            state.stop_for_good(format!("the {name} thread panicked"));
+        }
+    };
+    thread.spawn(guarded).map_err(|source| StartError::System { what: "thread", source })
 }
 
 fn random() -> Result<[u8; 32], StartError> {

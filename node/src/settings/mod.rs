@@ -117,6 +117,8 @@ settings! {
     http_batch_linger_ms: u64 = "2ms", "http.batch_linger_ms", Kind::Millis { min: 0, max: 60_000 };
     /// The most batches of one `POST /v1/records` that are under way at once.
     http_batches_in_flight_max: u64 = "4", "http.batches_in_flight_max", Kind::Count { min: 1, max: 64 };
+    /// The most connections at once, on either address; further ones wait until one is closed.
+    http_connections_max: u64 = "4096", "http.connections_max", Kind::Count { min: 1, max: 1_000_000 };
     /// The most requests under way at once; more get 503 with `Retry-After`. Health and metrics do not count.
     http_inflight_requests_max: u64 = "1024", "http.inflight_requests_max", Kind::Count { min: 1, max: 1_000_000 };
     /// How long a request may take until its answer begins; then it gets 503. Streams are not bound by it.
