@@ -20,6 +20,8 @@ const ERASED_PAYLOAD: usize = 32 + 32 + 32 + 8;
 pub(super) const PAIR: usize = 8;
 /// The types, as they stand in a header.
 const TYPES: std::ops::RangeInclusive<u8> = 1..=10;
+/// The types that are of no home: ceiling, seal, offsets. They state 256.
+const WITHOUT_HOME: [u8; 3] = [4, 9, 10];
 
 /// What kind of body a record frame's archive holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -332,6 +334,9 @@ impl<'a> CheckedFrame<'a> {
 fn decode_payload(number: u8, home: Home, stamp: Stamp, payload: &[u8]) -> Option<Frame<'_>> {
     let id = || array(payload, 0).map(RecordId);
     let is = |length: usize| (payload.len() == length).then_some(());
+    if WITHOUT_HOME.contains(&number) && home != Home::GLOBAL {
+        return None;
+    }
     Some(match number {
         1 => Frame::Record(decode_record(home, stamp, payload)?),
         2 => is(RecordId::LENGTH).and_then(|()| Some(Frame::Stamp { home, stamp, id: id()? }))?,
@@ -427,6 +432,20 @@ mod tests {
                 assert!(CheckedFrame::read(&bytes).is_none(), "{frame:?} bit {bit}");
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
+        }
+    }
+
+    #[test]
+    fn a_type_without_a_home_that_states_one_asks_for_an_upgrade() {
+        for frame in all() {
+            let mut bytes = Vec::new();
+            frame.encode(96, &mut bytes);
+            bytes[10..12].copy_from_slice(&7_u16.to_le_bytes());
+            let crc = crc32c::crc32c(&bytes[8..]);
+            bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+            let (number, home) = (bytes[9], frame.header().1);
+            let refused = CheckedFrame::read(&bytes).unwrap().decode().is_err();
+            assert_eq!(refused, home == Home::GLOBAL, "type {number}");
         }
     }
 
