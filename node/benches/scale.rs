@@ -57,7 +57,7 @@ fn grow(report: &mut Report, engine: &'static str, most: u64) {
             sent += claims.len();
             records += u64::try_from(claims.len()).unwrap();
         }
-        let own = Look { engine, size, canonical, import: rate(sent, sending) };
+        let own = Look { engine, size, canonical, import: rate(sent, sending), largest: size == most };
         node = own.look(report, node, &data);
     }
     drop(node);
@@ -69,6 +69,8 @@ struct Look {
     size: u64,
     canonical: u64,
     import: f64,
+    /// Whether disk use is judged: preallocated segments are most of a small node.
+    largest: bool,
 }
 
 impl Look {
@@ -90,7 +92,10 @@ impl Look {
         let (log, index) = (part("wal"), part("db"));
         let ratio = (log + index) as f64 / self.canonical as f64;
         add("index after a clean stop", mib(index), "MiB");
-        report.judge(section, name("disk over canonical bytes"), &[ratio], "times", Target::AtMost(3.0));
+        match self.largest {
+            true => report.judge(section, name("disk over canonical bytes"), &[ratio], "times", Target::AtMost(3.0)),
+            false => report.add(section, name("disk over canonical bytes"), &[ratio], "times"),
+        }
         let (node, clean) = start(data, self.engine);
         report.judge(section, name("restart after a clean stop"), &[clean.as_secs_f64()], "s", Target::AtMost(5.0));
         let memory = process::memory(Some(node.pid()));

@@ -1,6 +1,6 @@
 //! The index engines side by side, on the entries that claims really have.
 //!
-//! `cargo bench -p storage --bench engines [-- --records 100000,1000000] [-- --engine sled,fjall]`. For each engine and
+//! `cargo bench -p storage --bench engines -- [--records 100000,1000000] [--engine sled,fjall]`. For each engine and
 //! size: inserting, reading by id, a scan of 20 claims, memory, disk, opening again, and rebuilding from a log. It ends
 //! with a table. Each measurement runs in a process of its own, so that resident memory is that of one engine alone.
 //!

@@ -108,7 +108,8 @@ struct TextObject {
     value: String,
 }
 
-/// The claims of a file of lines with text objects, plain or `.gz`, signed by one key a source; and their questions.
+/// The claims of a file of lines with text objects, plain or `.gz`, signed by one key a source, and their questions.
+/// Each has a time of its own, so that lines that say the same are claims of their own.
 pub fn of_file(path: &Path) -> (Vec<Signed>, Vec<Question>) {
     let file = std::fs::File::open(path).unwrap();
     let reader: Box<dyn Read> = if path.extension().is_some_and(|end| end == "gz") {
@@ -119,9 +120,10 @@ pub fn of_file(path: &Path) -> (Vec<Signed>, Vec<Question>) {
     let lines: Vec<Line> =
         BufReader::new(reader).lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
     let keys: BTreeMap<&str, SigningKey> = lines.iter().map(|line| (line.source.as_str(), key(&line.source))).collect();
-    let claims = in_parallel(&lines, |line| {
+    let numbered: Vec<_> = (0..).zip(&lines).collect();
+    let claims = in_parallel(&numbered, |(number, line)| {
         let question = Question { subject: line.subject.clone(), predicate: line.predicate.clone() };
-        let mut assertion = assertion(&question, line.object.value.clone(), MADE_MS);
+        let mut assertion = assertion(&question, line.object.value.clone(), MADE_MS + number);
         if !line.evidence.is_empty() {
             assertion.meta = Meta::new(vec![("evidence".to_owned(), line.evidence.clone())]).unwrap();
         }
