@@ -245,6 +245,8 @@ fn told(error: &store::ReadError) -> ReadError {
         }
         store::ReadError::Closed => ReadError::NotReady { what: "the node is stopping".to_owned() },
         store::ReadError::TooMany(max) => ReadError::TooManyClaims { max: *max },
+        // Of claims as long as these, fewer are read than of others.
+        store::ReadError::TooLarge(_) => ReadError::TooManyClaims { max: query::QUESTION_CLAIMS_MAX },
         store::ReadError::Index(_) | store::ReadError::Log(_) | store::ReadError::Archive(_) => {
             tracing::error!(error = error as &dyn Error, "a read failed");
             ReadError::NotReady { what: error.to_string() }

@@ -11,6 +11,8 @@ use storage::stored::StoredRecord;
 
 /// The most claims on one question that a query reads; more is an error that says so.
 pub(super) const QUESTION_CLAIMS_MAX: usize = 100_000;
+/// The most bytes of claims on one question that a query holds in memory; more is an error that says so.
+const QUESTION_BYTES_MAX: u64 = 64 << 20;
 
 /// Answers one page of a query. `wall_ms` is the time now, milliseconds since the Unix epoch.
 pub(super) fn answer(reader: &Reader, plan: &QueryPlan, wall_ms: u64) -> Result<Page, ReadError> {
@@ -75,7 +77,9 @@ fn resolve(
     as_of: Stamp,
     question: &storage::store::Question,
 ) -> Result<Option<Answer>, ReadError> {
-    let stored = reader.claims(&question.subject, &question.predicate, as_of, QUESTION_CLAIMS_MAX)?.records;
+    let claims =
+        reader.claims(&question.subject, &question.predicate, as_of, QUESTION_CLAIMS_MAX, QUESTION_BYTES_MAX)?;
+    let stored = claims.records;
     let mut seen = Vec::with_capacity(stored.len());
     let mut claims = Vec::with_capacity(stored.len());
     for record in &stored {

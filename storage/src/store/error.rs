@@ -106,4 +106,7 @@ pub enum ReadError {
     /// There are more than the caller can take. Narrow the question.
     #[error("more than {0} records answer this")]
     TooMany(usize),
+    /// What answers has more bytes than the caller can take. Narrow the question.
+    #[error("more than {0} bytes of records answer this")]
+    TooLarge(u64),
 }

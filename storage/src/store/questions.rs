@@ -47,7 +47,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Rebuilding`] and the others but [`ReadError::TooMany`].
+    /// [`ReadError::Rebuilding`] and the others but [`ReadError::TooMany`] and [`ReadError::TooLarge`].
     pub fn questions(
         &self,
         selector: &Selector,

@@ -68,22 +68,26 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Rebuilding`] while a rebuild does not know all ids yet, and the others but [`ReadError::TooMany`].
+    /// [`ReadError::Rebuilding`] while a rebuild does not know all ids yet, and the others but [`ReadError::TooMany`] and
+    /// [`ReadError::TooLarge`].
     pub fn get(&self, id: &RecordId) -> Result<Lookup, ReadError> {
         self.shared.lookup(id)
     }
 
-    /// The claims on one question with a stamp at or before `as_of`, in log order. Claims after it are not read.
+    /// The claims on one question with a stamp at or before `as_of`, in log order. Claims after it are not read. They are
+    /// held in memory together: at most `max`, whose frames have at most `bytes_max` bytes. Both are known from the index
+    /// before the first claim is read.
     ///
     /// # Errors
     ///
-    /// [`ReadError::TooMany`] if there are more than `max`; [`ReadError::Rebuilding`], and the others.
+    /// [`ReadError::TooMany`] or [`ReadError::TooLarge`] beyond that; [`ReadError::Rebuilding`], and the others.
     pub fn claims(
         &self,
         subject: &Subject,
         predicate: &Predicate,
         as_of: Stamp,
         max: usize,
+        bytes_max: u64,
     ) -> Result<Claims, ReadError> {
         let question = Question { subject: subject.clone(), predicate: predicate.clone() };
         let about = |record: &StoredRecord| {
@@ -92,7 +96,7 @@ impl Reader {
                     && signed.assertion.predicate.as_str() == predicate.as_str()
             })
         };
-        self.all(&claims_on(&question), as_of, max, about)
+        self.all(&claims_on(&question), as_of, (max, bytes_max), about)
     }
 
     /// The votes on `target` with a stamp at or before `as_of`, in log order. The target need not be known.
@@ -100,10 +104,10 @@ impl Reader {
     /// # Errors
     ///
     /// As [`Reader::claims`].
-    pub fn votes(&self, target: &RecordId, as_of: Stamp, max: usize) -> Result<Claims, ReadError> {
+    pub fn votes(&self, target: &RecordId, as_of: Stamp, max: usize, bytes_max: u64) -> Result<Claims, ReadError> {
         let on_it =
             |record: &StoredRecord| record.vote().is_some_and(|signed| RecordId::from(&signed.vote.target) == *target);
-        self.all(&votes_on(target), as_of, max, on_it)
+        self.all(&votes_on(target), as_of, (max, bytes_max), on_it)
     }
 
     /// How many records there are.
@@ -167,17 +171,26 @@ impl Reader {
         failed.map_or(Ok(exported), Err)
     }
 
-    /// The postings under `prefix` up to `as_of`, each with its key.
-    fn postings(&self, prefix: &[u8], as_of: Stamp, max: usize) -> Result<Vec<(Vec<u8>, Posting)>, ReadError> {
+    /// The postings under `prefix` up to `as_of`, each with its key: no more, and of no more bytes of log, than given.
+    fn postings(
+        &self,
+        prefix: &[u8],
+        as_of: Stamp,
+        (max, bytes_max): (usize, u64),
+    ) -> Result<Vec<(Vec<u8>, Posting)>, ReadError> {
         self.shared.must_have_postings()?;
         self.shared.with_index(|index| {
-            let (mut found, mut failed) = (Vec::new(), None);
+            let (mut found, mut bytes, mut failed) = (Vec::new(), 0, None);
             index.scan(prefix, &[], &mut |key, value| {
                 match Posting::decode(key.get(prefix.len()..).unwrap_or_default(), value) {
                     None => failed = Some(unreadable("posting", &key.escape_ascii()).into()),
                     Some(posting) if posting.stamp > as_of => {}
                     Some(_) if found.len() == max => failed = Some(ReadError::TooMany(max)),
-                    Some(posting) => found.push((key.to_vec(), posting)),
+                    Some(posting) => {
+                        bytes += u64::from(posting.length);
+                        failed = (bytes > bytes_max).then_some(ReadError::TooLarge(bytes_max));
+                        found.push((key.to_vec(), posting));
+                    }
                 }
                 if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
@@ -191,12 +204,12 @@ impl Reader {
         &self,
         prefix: &[u8],
         as_of: Stamp,
-        max: usize,
+        limits: (usize, u64),
         fits: impl Fn(&StoredRecord) -> bool,
     ) -> Result<Claims, ReadError> {
         let mut claims = Claims::default();
         for _ in 0..ATTEMPTS {
-            let postings = self.postings(prefix, as_of, max)?;
+            let postings = self.postings(prefix, as_of, limits)?;
             claims = Claims::default();
             let mut changed = false;
             for (key, posting) in postings {

@@ -90,7 +90,12 @@ fn erasing_everything_leaves_no_question_and_no_vote() {
     expected.check(&reader);
     while appender.maintenance().compact().unwrap().is_some() {}
     expected.check(&reader);
-    let counted =
-        reader.claims(&super::world::question(0).subject, &super::world::question(0).predicate, Stamp::MAX, 9);
+    let counted = reader.claims(
+        &super::world::question(0).subject,
+        &super::world::question(0).predicate,
+        Stamp::MAX,
+        9,
+        u64::MAX,
+    );
     assert!(counted.unwrap().records.is_empty());
 }

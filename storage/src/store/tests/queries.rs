@@ -1,6 +1,6 @@
 //! Writing and reading, with nothing going wrong.
 
-use super::super::{AppendError, Appended, Lookup, ReadError, State};
+use super::super::{AppendError, Appended, Claims, Lookup, ReadError, State};
 use super::world::{CLAIMS, Expected, RECORDS, World, agent, question, record, records, settle};
 use crate::disk::Disk;
 use crate::index::Engine;
@@ -74,10 +74,28 @@ fn a_question_with_more_claims_than_the_caller_takes_is_an_error() {
     let (mut appender, reader, _) = world.open();
     appender.append(records(0..CLAIMS), world.wall_ms).unwrap();
     let asked = question(0);
-    let found = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 5).unwrap();
+    let found = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 5, u64::MAX).unwrap();
     assert_eq!(found.records.len(), 5);
-    let refused = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 4);
+    let refused = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 4, u64::MAX);
     assert!(matches!(refused, Err(ReadError::TooMany(4))));
+}
+
+#[test]
+fn records_with_more_bytes_than_the_caller_takes_are_an_error() {
+    let world = World::new();
+    let (mut appender, reader, _) = world.open();
+    appender.append(records(0..RECORDS), world.wall_ms).unwrap();
+    let (asked, target) = (question(0), record(0).id());
+    let ask = |bytes_max| reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 99, bytes_max);
+    let votes = |bytes_max| reader.votes(&target, Stamp::MAX, 99, bytes_max);
+    let asks: [&dyn Fn(u64) -> Result<Claims, ReadError>; 2] = [&ask, &votes];
+    for ask in asks {
+        let all = ask(u64::MAX).unwrap();
+        assert!(all.records.len() > 1);
+        let enough = (0..).find(|bytes_max| ask(*bytes_max).is_ok()).unwrap();
+        assert_eq!(ask(enough).unwrap(), all);
+        assert!(matches!(ask(enough - 1), Err(ReadError::TooLarge(limit)) if limit == enough - 1));
+    }
 }
 
 #[test]
@@ -109,7 +127,7 @@ fn while_the_index_is_rebuilt_in_the_background_reads_by_id_go_on_and_writes_wai
     assert!(matches!(reader.state(), State::Rebuilding { ids_known: true, .. }));
     Expected::of(0..RECORDS, &reader);
     let asked = question(0);
-    let waits = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 99);
+    let waits = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 99, u64::MAX);
     assert!(
         matches!(waits, Err(ReadError::Rebuilding(progress)) if progress.done > 0 && progress.done < progress.total)
     );
@@ -148,7 +166,7 @@ fn a_record_lost_to_the_disk_is_reported_and_healed_by_sending_it_again() {
     assert!(world.disk.flip(&Path::new("/wal").join(first), 300, 1));
     assert!(matches!(reader.get(&record(0).id()).unwrap(), Lookup::Damaged(_)));
     let asked = question(0);
-    let found = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 9).unwrap();
+    let found = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 9, u64::MAX).unwrap();
     assert_eq!((found.records.len(), found.damaged.len()), (0, 1));
     let verified = reader.verify(&mut |_| {}).unwrap();
     assert!(!verified.is_sound() && verified.index.is_none(), "{verified:?}");

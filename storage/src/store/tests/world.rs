@@ -242,14 +242,14 @@ impl Expected {
             let visible = |n: &usize| self.kept.get(n).is_some_and(|stamp| *stamp <= as_of);
             for q in 0..8 {
                 let Question { subject, predicate } = question(q);
-                let found = reader.claims(&subject, &predicate, as_of, 99).unwrap();
+                let found = reader.claims(&subject, &predicate, as_of, 99, u64::MAX).unwrap();
                 assert!(found.damaged.is_empty());
                 let found: BTreeSet<_> = found.records.iter().map(|record| record.id()).collect();
                 let on_it = claims.iter().filter(|n| visible(n) && question(**n) == question(q));
                 assert_eq!(found, on_it.map(|n| record(*n).id()).collect());
             }
             for target in 0..3 {
-                let found = reader.votes(&record(target).id(), as_of, 99).unwrap().records;
+                let found = reader.votes(&record(target).id(), as_of, 99, u64::MAX).unwrap().records;
                 let found: BTreeSet<RecordId> = found.iter().map(|record| record.id()).collect();
                 let votes = self.kept.keys().filter(|n| **n >= CLAIMS && **n % 3 == target && visible(n));
                 assert_eq!(found, votes.map(|n| record(*n).id()).collect());
