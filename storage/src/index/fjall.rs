@@ -8,6 +8,7 @@ use super::{Batch, Engine, Index, IndexError, Settings, Visit, scan_start};
 use ::fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The least that fjall gets for entries not yet in a table, in bytes.
 const MEMTABLE_BYTES_MIN: u64 = 1 << 20;
@@ -21,10 +22,15 @@ const WORKERS: usize = 2;
 const KEYSPACE: &str = "entries";
 
 /// An index in a folder of fjall's.
+///
+/// A panic in fjall may leave a lock poisoned on which its own drop panics too, and two panics at a time end the process.
+/// So no handle is dropped while a panic unwinds, nor after one: what panicked once is left alone until the process ends.
 pub(super) struct FjallIndex {
-    entries: Keyspace,
-    /// Dropped last, since it stops fjall's threads and unlocks the folder.
-    database: Database,
+    /// `None` until it is open, and once it is closed.
+    entries: Option<Keyspace>,
+    /// `None` once it is closed.
+    database: Option<Database>,
+    has_panicked: AtomicBool,
 }
 
 impl FjallIndex {
@@ -33,16 +39,53 @@ impl FjallIndex {
         // Up to three memtables live at a time: one being filled, the others being written out.
         let memtable = (settings.cache_bytes / 8).clamp(MEMTABLE_BYTES_MIN, MEMTABLE_BYTES_MAX);
         let cache = settings.cache_bytes.saturating_sub(memtable * 3).max(MEMTABLE_BYTES_MIN);
-        guarded(Engine::Fjall, "open", || {
-            let database = Database::builder(folder)
+        let database = guarded(Engine::Fjall, "open", || {
+            Database::builder(folder)
                 .cache_size(cache)
                 .max_journaling_size(JOURNAL_BYTES_MAX)
                 .worker_threads(WORKERS)
-                .open()?;
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable);
-            let entries = database.keyspace(KEYSPACE, options)?;
-            Ok::<_, ::fjall::Error>(Self { entries, database })
-        })
+                .open()
+        })?;
+        let mut index = Self { entries: None, database: Some(database), has_panicked: AtomicBool::new(false) };
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable);
+        index.entries = Some(index.call("open", || index.database()?.keyspace(KEYSPACE, options))?);
+        Ok(index)
+    }
+
+    /// Runs `call` guarded, and remembers if it panicked.
+    fn call<T>(&self, doing: &'static str, call: impl FnOnce() -> ::fjall::Result<T>) -> Result<T, IndexError> {
+        let result = guarded(Engine::Fjall, doing, call);
+        if matches!(result, Err(IndexError::Panicked { .. })) {
+            self.has_panicked.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn entries(&self) -> ::fjall::Result<&Keyspace> {
+        self.entries.as_ref().ok_or(::fjall::Error::Poisoned)
+    }
+
+    fn database(&self) -> ::fjall::Result<&Database> {
+        self.database.as_ref().ok_or(::fjall::Error::Poisoned)
+    }
+}
+
+impl Drop for FjallIndex {
+    /// The keyspace goes before the database, which stops fjall's threads and unlocks the folder.
+    fn drop(&mut self) {
+        let (entries, database) = (self.entries.take(), self.database.take());
+        if self.has_panicked.load(Ordering::Relaxed) {
+            std::mem::forget((entries, database));
+            return;
+        }
+        let closed = guarded(Engine::Fjall, "close", || {
+            drop(entries);
+            drop(database);
+            Ok::<_, ::fjall::Error>(())
+        });
+        if let Err(error) = closed {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the index is not closed in order");
+        }
     }
 }
 
@@ -54,12 +97,13 @@ impl fmt::Debug for FjallIndex {
 
 impl Index for FjallIndex {
     fn apply(&self, batch: Batch) -> Result<(), IndexError> {
-        guarded(Engine::Fjall, "write", || {
-            let mut changes = self.database.batch();
+        self.call("write", || {
+            let (database, entries) = (self.database()?, self.entries()?);
+            let mut changes = database.batch();
             for (key, value) in batch {
                 match value {
-                    Some(value) => changes.insert(&self.entries, key, value),
-                    None => changes.remove(&self.entries, key),
+                    Some(value) => changes.insert(entries, key, value),
+                    None => changes.remove(entries, key),
                 }
             }
             changes.commit()
@@ -67,13 +111,13 @@ impl Index for FjallIndex {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        let value = guarded(Engine::Fjall, "read", || self.entries.get(key))?;
+        let value = self.call("read", || self.entries()?.get(key))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], visit: &mut Visit<'_>) -> Result<(), IndexError> {
-        guarded(Engine::Fjall, "scan", || {
-            for entry in self.entries.range(scan_start(prefix, from)..) {
+        self.call("scan", || {
+            for entry in self.entries()?.range(scan_start(prefix, from)..) {
                 let (key, value) = entry.into_inner()?;
                 if !key.starts_with(prefix) || visit(&key, &value).is_break() {
                     break;
@@ -84,6 +128,6 @@ impl Index for FjallIndex {
     }
 
     fn flush(&self) -> Result<(), IndexError> {
-        guarded(Engine::Fjall, "flush", || self.database.persist(PersistMode::SyncAll))
+        self.call("flush", || self.database()?.persist(PersistMode::SyncAll))
     }
 }

@@ -127,6 +127,17 @@ fn any_byte_of_fjall_flipped_after_an_unclean_stop_ends_in_a_correct_index() {
     any_byte_flipped_after_an_unclean_stop_ends_in_a_correct_index(Engine::Fjall);
 }
 
+#[test]
+fn a_panic_of_fjall_while_it_opens_is_a_rebuild_and_does_not_end_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = killed(Engine::Fjall, &dir.path().join("killed"));
+    // How many levels fjall's own keyspace has: on another number it panics with a lock held, which poisons its drop.
+    flip(&folder::folder(&world.db_dir, 1).join("keyspaces/0/v2"), 10);
+    let (_appender, reader, report) = world.open();
+    assert!(matches!(report.rebuilt, Some(RebuildReason::Failed(_))), "{:?}", report.rebuilt);
+    Expected::of(0..FEW, &reader).check(&reader);
+}
+
 /// A store that was killed: part of its index is of an earlier run, part was flushed, part was not.
 fn killed(engine: Engine, copy: &Path) -> World {
     let dir = tempfile::tempdir().unwrap();
