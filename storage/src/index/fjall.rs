@@ -16,8 +16,9 @@ const MEMTABLE_BYTES_MIN: u64 = 1 << 20;
 const MEMTABLE_BYTES_MAX: u64 = 64 << 20;
 /// The most that its journals may hold before it makes tables of them, in bytes: the least it takes.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
-/// Threads that make tables and merge them.
-const WORKERS: usize = 2;
+/// Threads that make tables and merge them. With more than one, fjall 3.1 keeps the first for making tables, and while
+/// merges wait it takes them from the queue and puts them back without a pause: a core's worth of work for nothing.
+const WORKERS: usize = 1;
 /// The name of the only keyspace.
 const KEYSPACE: &str = "entries";
 

@@ -14,7 +14,7 @@ use crate::log::{Frame, Log, LogError, RecordKind, SpareJob, StoredRecord};
 use crate::stored;
 use model::clock::Clock;
 use model::{AgentId, Home, Record, RecordId, Signature, Stamp, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What became of one record.
@@ -83,20 +83,24 @@ impl Appender {
         let shared = Arc::clone(&self.shared);
         let mut writer = shared.writer();
         shared.must_be_ready()?;
-        let mut clock = self.clock.clone();
-        let mut plan = Plan { clock: &mut clock, wall_ms, ceiling: None, pending: Vec::new(), places: BTreeMap::new() };
-        let answers = records.iter().map(|record| plan.admit(&shared, record)).collect::<Result<Vec<_>, _>>()?;
-        let Plan { ceiling, pending, .. } = plan;
-        if !pending.is_empty() {
+        // Times handed out to queries so far lie below every stamp given now.
+        let mut clock = raised(self.clock.clone(), shared.moment().begin(self.clock.last(), wall_ms));
+        let mut plan = Plan::new(&mut clock, wall_ms);
+        let answers = records.iter().map(|record| plan.admit(&shared, record)).collect::<Result<Vec<_>, _>>();
+        let Plan { ceiling, pending, unknown, .. } = plan;
+        if answers.is_err() || pending.is_empty() {
+            shared.moment().land();
+        } else {
+            shared.moment().stamped(clock.last(), clock.ceiling());
             let ceiling = ceiling.map(|ceiling| Frame::Ceiling { ceiling });
             let frames: Vec<_> = ceiling.into_iter().chain(pending.iter().map(Pending::frame)).collect();
-            let written = self.write(&mut writer, &frames);
+            let written = self.write(&mut writer, &frames, &unknown);
             // A stamp is never given twice, and a ceiling counts only once it is durable.
             self.clock = if written.is_ok() { clock } else { raised(self.clock.clone(), clock.last()) };
             written?;
             shared.publish_stamp(self.clock.last());
         }
-        Ok(answers)
+        answers
     }
 
     /// Erases the body of a record: an `erased` frame is durable and the body can no longer be found when this returns.
@@ -119,7 +123,7 @@ impl Appender {
         let (home, stamp, signatures) = (record.home(), record.stamp(), record.signatures_digest());
         let frame = Frame::Erased { home, stamp, id, signatures, eraser, erased_at: at };
         self.free_for_compaction(&mut writer, &id)?;
-        self.write(&mut writer, &[frame])?;
+        self.write(&mut writer, &[frame], &BTreeSet::new())?;
         Ok(Erasure { id, home, stamp, signatures, eraser, at })
     }
 
@@ -189,13 +193,27 @@ impl Appender {
         ended
     }
 
-    /// One batch in the log, then one in the index.
-    fn write(&mut self, writer: &mut Writer, frames: &[Frame<'_>]) -> Result<(), AppendError> {
+    /// One batch in the log, then one in the index, which does not know the ids in `unknown`: they need not be looked up.
+    fn write(
+        &mut self,
+        writer: &mut Writer,
+        frames: &[Frame<'_>],
+        unknown: &BTreeSet<RecordId>,
+    ) -> Result<(), AppendError> {
         let shared = &self.shared;
+        let before = self.log.end();
         let positions = match self.log.append(frames) {
-            Ok(positions) => positions,
+            Ok(positions) => {
+                shared.moment().written();
+                positions
+            }
             Err(error) => {
-                // Of a long append the first batches may be durable.
+                if self.log.is_stopped() {
+                    shared.moment().strand();
+                } else if self.log.end() != before {
+                    // Of a long append the first batches are durable.
+                    shared.moment().written();
+                }
                 shared.catch_up_behind(writer);
                 return Err(error.into());
             }
@@ -205,7 +223,10 @@ impl Appender {
         let applied = shared.with_index(|index| {
             let mut changes = Changes::new(index, &shared.log, writer.summary.counts);
             for (position, frame) in positions.iter().zip(frames) {
-                changes.take(*position, frame)?;
+                match frame {
+                    Frame::Record(record) if unknown.contains(&record.id) => changes.take_unknown(*position, record)?,
+                    frame => changes.take(*position, frame)?,
+                }
             }
             rewrites = u64::from(changes.rewrote());
             let summary = Summary { ids: end, postings: end, counts: changes.counts };
@@ -246,9 +267,16 @@ struct Plan<'a> {
     pending: Vec<Pending>,
     /// Where in `pending` an id is.
     places: BTreeMap<RecordId, usize>,
+    /// The ids in `pending` that have no entry in the index.
+    unknown: BTreeSet<RecordId>,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    fn new(clock: &'a mut Clock, wall_ms: u64) -> Self {
+        let (pending, places, unknown) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        Self { clock, wall_ms, ceiling: None, pending, places, unknown }
+    }
+
     fn admit(&mut self, shared: &Shared, record: &Record) -> Result<Appended, AppendError> {
         let signatures = record.envelope().signatures();
         if let Some(earlier) = self.places.get(&record.id()).and_then(|place| self.pending.get_mut(*place)) {
@@ -258,8 +286,12 @@ impl Plan<'_> {
             }
             return Ok(Appended::Exists { stamp });
         }
-        match shared.known(&record.id()).map_err(AppendError::Index)? {
-            Known::No => {
+        let known = shared.known(&record.id()).map_err(AppendError::Index)?;
+        if matches!(known, Known::No) {
+            self.unknown.insert(record.id());
+        }
+        match known {
+            Known::No | Known::Gone => {
                 let tick = self.clock.now(self.wall_ms)?;
                 self.ceiling = tick.ceiling.or(self.ceiling);
                 self.add(Pending::new(record, tick.stamp)?);
@@ -288,10 +320,18 @@ impl Plan<'_> {
 
 /// What the store holds of an id.
 enum Known {
+    /// It has no entry.
     No,
+    /// It has an entry, and there is no record of it any more.
+    Gone,
     Erased,
-    Sound { stamp: Stamp, signatures: Vec<Signature> },
-    Damaged { stamp: Stamp },
+    Sound {
+        stamp: Stamp,
+        signatures: Vec<Signature>,
+    },
+    Damaged {
+        stamp: Stamp,
+    },
 }
 
 impl Shared {
@@ -301,7 +341,7 @@ impl Shared {
         Ok(match self.lookup_at(id, &entry) {
             Ok(Lookup::Found(record)) => Known::Sound { stamp, signatures: record.signatures() },
             Ok(Lookup::Erased(_)) => Known::Erased,
-            Ok(Lookup::Absent) => Known::No,
+            Ok(Lookup::Absent) => Known::Gone,
             Ok(Lookup::Damaged(_)) if entry.erased => Known::Erased,
             Ok(Lookup::Damaged(_)) | Err(ReadError::Archive(_)) => Known::Damaged { stamp },
             Err(error) => return Err(error),

@@ -98,6 +98,13 @@ impl<'a> Changes<'a> {
         self.post(position, frame)
     }
 
+    /// Takes the frame of a record whose id the caller has looked up: neither the index nor these changes know it.
+    pub(super) fn take_unknown(&mut self, position: Position, record: &log::StoredRecord<'_>) -> Result<(), ReadError> {
+        *self.counts.of(record.kind) += 1;
+        let entry = self.put_entry(position, frame_length(&Frame::Record(*record)), record);
+        self.file(position, record, &entry)
+    }
+
     /// Takes a frame that is new to the `i` entries, while nothing from before it is filed yet.
     pub(super) fn note(&mut self, position: Position, frame: &Frame<'_>) -> Result<(), ReadError> {
         self.note_and(position, frame, false)
@@ -150,10 +157,16 @@ impl<'a> Changes<'a> {
             }
             None => *self.counts.of(record.kind) += 1,
         }
+        self.put_entry(position, length, record);
+        Ok(())
+    }
+
+    /// Names `position` as the place of the record.
+    fn put_entry(&mut self, position: Position, length: u32, record: &log::StoredRecord<'_>) -> IdEntry {
         let log::StoredRecord { home, stamp, kind, .. } = *record;
         let entry = IdEntry { position, length, home, stamp, kind, erased: false };
         self.batch.put(IdEntry::key(&record.id), entry.encode());
-        Ok(())
+        entry
     }
 
     fn note_stamp(&mut self, id: &RecordId, stamp: Stamp, filed: bool) -> Result<(), ReadError> {
