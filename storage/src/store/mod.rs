@@ -14,6 +14,7 @@ mod change;
 mod check;
 mod error;
 mod maintain;
+mod moment;
 mod note;
 mod open;
 mod questions;

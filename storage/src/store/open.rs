@@ -7,6 +7,7 @@
 use super::append::Appender;
 use super::check::Check;
 use super::error::{ReadError, StoreError};
+use super::moment::Moment;
 use super::note::Note;
 use super::rebuild::STEP_FRAMES;
 use super::shared::{Place, Shared, State, Writer};
@@ -34,7 +35,7 @@ impl Store {
         let clock = Clock::restore(recovery.ceiling, recovery.greatest_stamp, settings.clock_offset_ms_max);
         let last = clock.last().max(Stamp::new(wall_ms, 0).unwrap_or(Stamp::ZERO));
         let place = Place { disk, wal_dir, db_dir, engine, settings };
-        let shared = Arc::new(Shared::new(place, log.reader(), log.compactor(), last));
+        let shared = Arc::new(Shared::new(place, log.reader(), log.compactor(), last, Moment::new(clock.ceiling())));
         let rebuilt = shared.ready_the_index(&recovery)?;
         if let Some(reason) = rebuilt.as_ref().filter(|reason| !matches!(reason, RebuildReason::NoIndex)) {
             tracing::warn!(%reason, state = ?shared.state(), "the index was set aside and is rebuilt from the log");

@@ -135,6 +135,14 @@ impl Reader {
         self.shared.stamp()
     }
 
+    /// The time of a query made at `wall_ms`, milliseconds since the Unix epoch: everything stamped at or before it can be
+    /// found now, and nothing that is appended later, not even after a restart, will be stamped so. Never before one
+    /// returned earlier, nor before the stamp of an append that returned. On an idle node it stands still about a second
+    /// after the last stamp. An erasure takes from what is found under it; healing a damaged record adds to it.
+    pub fn now(&self, wall_ms: u64) -> Stamp {
+        self.shared.moment().now(wall_ms)
+    }
+
     /// Visits every record from `from` on that is neither erased nor superseded, in log order, until `visit` breaks. What
     /// is appended meanwhile may or may not be among them.
     ///

@@ -1,11 +1,12 @@
 //! What appender, readers and maintenance share: the log's reader, the index in use, and how far it is.
 //!
-//! Locks are taken in one order: the writer's, then the index's, then the published state's; none of them is held while a
-//! caller's code runs. An index that fails is given up here, at once, and nobody calls it again.
+//! Locks are taken in one order: the writer's, then the index's, then the published state's, then the moment's; none of
+//! them is held while a caller's code runs. An index that fails is given up here, at once, and nobody calls it again.
 
 use super::Settings;
 use super::check::Check;
 use super::error::{Progress, ReadError};
+use super::moment::Moment;
 use super::note::Note;
 use super::summary::{Counts, Summary};
 use crate::disk::Disk;
@@ -84,11 +85,12 @@ pub(super) struct Shared {
     writer: Mutex<Writer>,
     slot: RwLock<Slot>,
     published: RwLock<Published>,
+    moment: Mutex<Moment>,
 }
 
 impl Shared {
-    /// With no index yet: it counts as broken until [`Shared::put`].
-    pub(super) fn new(place: Place, log: LogReader, compactor: Compactor, stamp: Stamp) -> Self {
+    /// With no index yet: it counts as broken until [`Shared::put`]. `stamp` is the time now, `moment` what queries see.
+    pub(super) fn new(place: Place, log: LogReader, compactor: Compactor, stamp: Stamp, moment: Moment) -> Self {
         let progress = Progress { done: 0, total: 0 };
         let published = Published {
             state: State::Rebuilding { ids_known: false, progress },
@@ -103,12 +105,18 @@ impl Shared {
             writer: Mutex::new(Writer { summary: Summary::EMPTY, number: 0, check: None, rewrites: 0 }),
             slot: RwLock::new(Slot::Broken),
             published: RwLock::new(published),
+            moment: Mutex::new(moment),
         }
     }
 
     /// The right to change the index.
     pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which times are moments.
+    pub(super) fn moment(&self) -> MutexGuard<'_, Moment> {
+        self.moment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `work` on the index; it must not come back here. If it finds the index broken, nobody uses it again.
@@ -159,7 +167,7 @@ impl Shared {
         published.state = State::Rebuilding { ids_known: false, progress };
     }
 
-    /// Tells readers how far the index is.
+    /// Tells readers how far the index is; the writer is held.
     pub(super) fn publish(&self, summary: &Summary) {
         let end = self.log.end();
         let done = self.bytes_before(summary.ids) + self.bytes_before(summary.postings);
@@ -175,6 +183,9 @@ impl Shared {
         }
         published.counts = summary.counts;
         published.applied = summary.postings;
+        if state == State::Ready {
+            self.moment().land();
+        }
     }
 
     /// Notes the last stamp given.

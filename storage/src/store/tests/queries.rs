@@ -1,11 +1,12 @@
 //! Writing and reading, with nothing going wrong.
 
-use super::super::{AppendError, Appended, Claims, Lookup, ReadError, State};
-use super::world::{CLAIMS, Expected, RECORDS, World, agent, question, record, records, settle};
-use crate::disk::Disk;
+use super::super::{AppendError, Appended, Claims, Lookup, ReadError, Reader, State};
+use super::world::{CLAIMS, Expected, RECORDS, START_MS, World, agent, question, record, records, settle};
+use crate::disk::{Crash, Disk};
 use crate::index::Engine;
-use model::{Stamp, Timestamp};
+use model::{RecordId, Stamp, Timestamp};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[test]
 fn what_is_appended_is_found_by_every_way_of_reading() {
@@ -95,6 +96,54 @@ fn records_with_more_bytes_than_the_caller_takes_are_an_error() {
         let enough = (0..).find(|bytes_max| ask(*bytes_max).is_ok()).unwrap();
         assert_eq!(ask(enough).unwrap(), all);
         assert!(matches!(ask(enough - 1), Err(ReadError::TooLarge(limit)) if limit == enough - 1));
+    }
+}
+
+#[test]
+fn a_time_handed_out_to_a_query_shows_the_same_records_for_ever() {
+    let world = World::new();
+    let (mut appender, reader, _) = world.open();
+    let wall_ms = AtomicU64::new(world.wall_ms);
+    let up_to = |reader: &Reader, as_of| -> Vec<RecordId> {
+        let claims = |q| {
+            let asked = question(q);
+            reader.claims(&asked.subject, &asked.predicate, as_of, 99, u64::MAX).unwrap().records
+        };
+        (0..8).flat_map(claims).map(|record| record.id()).collect()
+    };
+    let (asking, done) = (AtomicBool::new(false), AtomicBool::new(false));
+    let seen = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| {
+            let mut seen: Vec<(Stamp, Vec<RecordId>)> = Vec::new();
+            while !done.load(Ordering::SeqCst) {
+                let now = reader.now(wall_ms.load(Ordering::SeqCst));
+                let found = up_to(&reader, now);
+                assert!(seen.last().is_none_or(|(before, _)| *before <= now));
+                seen.push((now, found));
+                asking.store(true, Ordering::SeqCst);
+            }
+            seen
+        });
+        while !asking.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        for n in 0..CLAIMS {
+            let [Appended::Created { stamp }] = appender.append(vec![record(n)], world.wall_ms + n as u64).unwrap()[..]
+            else {
+                panic!("{n} is new")
+            };
+            assert!(reader.now(world.wall_ms) >= stamp, "what was acknowledged is seen");
+            wall_ms.fetch_add(1, Ordering::SeqCst);
+        }
+        done.store(true, Ordering::SeqCst);
+        asked.join().unwrap()
+    });
+    drop((appender, reader));
+    world.disk.crash(Crash::DropUnsynced);
+    let (mut appender, reader, _) = World { wall_ms: world.wall_ms - 9_000, ..world }.open();
+    appender.append(vec![record(CLAIMS)], START_MS - 9_000).unwrap();
+    for (as_of, found) in seen {
+        assert_eq!(up_to(&reader, as_of), found, "as of {as_of}");
     }
 }
 
