@@ -52,8 +52,12 @@ impl Shared {
     /// Takes one step of the check, if one is due. Returns how much it compared, 0 when none is due any more.
     pub(super) fn check_on(&self, writer: &mut Writer) -> Result<u64, ReadError> {
         let Some(check) = writer.check.take() else { return Ok(0) };
-        let (compared, next) = self.compare(writer, check)?;
-        writer.check = next;
+        let compared = self.compare(writer, check);
+        if let Ok((_, next)) = &compared {
+            writer.check.clone_from(next);
+        }
+        self.publish_check(writer);
+        let (compared, _) = compared?;
         Ok(compared.max(1))
     }
 

@@ -40,7 +40,7 @@ impl Store {
         if let Some(reason) = rebuilt.as_ref().filter(|reason| !matches!(reason, RebuildReason::NoIndex)) {
             tracing::warn!(%reason, state = ?shared.state(), "the index was set aside and is rebuilt from the log");
         }
-        let checking = shared.writer().check.is_some();
+        let checking = shared.checking();
         let report = OpenReport { recovery, rebuilt, state: shared.state(), checking };
         let reader = Reader::new(Arc::clone(&shared));
         Ok((Appender::new(log, clock, shared), reader, report))
@@ -85,7 +85,11 @@ impl Shared {
             return Ok(Plan::Rebuild(RebuildReason::NoIndex));
         }
         let failed = |doing| move |source| StoreError::Folder { doing, source };
-        let note = Note::read(&*place.disk, &place.wal_dir).map_err(failed("read the note on the index"))?;
+        let note = Note::read(&*place.disk, &place.wal_dir).unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the note on the index cannot be read; the index is rebuilt from the log");
+            None
+        });
         let Some(note) = note else { return Ok(Plan::Rebuild(RebuildReason::NoIndex)) };
         if note.store != self.log.store_id() {
             return Ok(Plan::Rebuild(RebuildReason::OtherStore));
@@ -137,6 +141,7 @@ impl Shared {
         writer.number = number;
         writer.summary = summary;
         writer.check = (!trusted).then(|| Check::new(writer.rewrites));
+        self.publish_check(writer);
         self.put(index);
         self.publish(&summary);
         Ok(None)

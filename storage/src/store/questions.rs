@@ -5,6 +5,7 @@
 use super::change::unreadable;
 use super::error::ReadError;
 use super::read::Reader;
+use super::shared::Needs;
 use crate::index::entry::{
     Question, Table, agent_key, agent_question, claim_question, claims_about, claims_after, claims_below, claims_on,
     predicate_key, predicate_question, questions_of, subjects_with,
@@ -54,7 +55,6 @@ impl Reader {
         after: Option<&Question>,
         max: usize,
     ) -> Result<Vec<Question>, ReadError> {
-        self.shared.must_have_postings()?;
         match selector {
             Selector::Subject { subject, predicate: Some(predicate) } => {
                 let question = Question { subject: subject.clone(), predicate: predicate.clone() };
@@ -101,7 +101,7 @@ impl Reader {
         if max == 0 {
             return Ok(found);
         }
-        self.shared.with_index(|index| {
+        self.shared.index_with(Needs::Postings, |index, _| {
             let mut wrong = None;
             index.scan(prefix, from, &mut |key, _| {
                 match decode(key) {
@@ -121,7 +121,7 @@ impl Reader {
         let mut from = after.map(claims_after).unwrap_or_default();
         while found.len() < max {
             let (mut passed, mut wrong) = (0, None);
-            self.shared.with_index(|index| {
+            self.shared.index_with(Needs::Postings, |index, _| {
                 index.scan(prefix, &from, &mut |key, _| {
                     passed += 1;
                     match claim_question(key) {

@@ -6,10 +6,10 @@
 use super::Erasure;
 use super::change::{disagrees, read_posting, unreadable};
 use super::error::ReadError;
-use super::shared::{Shared, State};
+use super::shared::{Needs, Shared, State};
 use super::summary::Counts;
-use crate::index::IndexError;
 use crate::index::entry::{IdEntry, Posting, Question, claims_on, votes_on};
+use crate::index::{Index, IndexError};
 use crate::log::{self, Damage, Frame, Item, Position};
 use crate::stored::StoredRecord;
 use model::record::{Predicate, Subject};
@@ -120,6 +120,12 @@ impl Reader {
         self.shared.state()
     }
 
+    /// Whether the index is still being compared with the log after an unclean stop. Until that is done, a query may miss
+    /// a claim that a damaged index lost, and [`Reader::get`] may not know its id; nothing wrong is served.
+    pub fn checking(&self) -> bool {
+        self.shared.checking()
+    }
+
     /// Up to where the index reflects the log.
     pub fn applied(&self) -> Position {
         self.shared.applied()
@@ -148,16 +154,21 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`ReadError`]; damage to the log is no error, it is reported in the answer.
+    /// [`ReadError::Rebuilding`] while a rebuild does not know all ids yet, also if it begins while this runs: nothing is
+    /// left out silently. The others too; damage to the log is no error, it is reported in the answer.
     pub fn export(
         &self,
         from: Position,
         visit: &mut dyn FnMut(StoredRecord) -> ControlFlow<()>,
     ) -> Result<Exported, ReadError> {
         let (mut exported, mut failed) = (Exported::default(), None);
-        exported.next = self.shared.log.scan(from, &mut |item| {
+        // What lies behind has no entry yet: the next export finds it.
+        let (generation, known) =
+            self.shared.index_with(Needs::Ids, |_, generation| Ok((generation, self.shared.ids())))?;
+        let next = self.shared.log.scan(from, &mut |item| {
             let record = match item {
-                Item::Frame(position, Frame::Record(record)) => self.shared.live(position, &record),
+                Item::Frame(position, _) if position >= known => return ControlFlow::Break(()),
+                Item::Frame(position, Frame::Record(record)) => self.shared.live(position, &record, generation),
                 Item::Frame(..) => Ok(None),
                 Item::Damage(damage) => {
                     exported.damages.push(damage);
@@ -176,6 +187,7 @@ impl Reader {
                 }
             }
         })?;
+        exported.next = next.min(known.max(from));
         failed.map_or(Ok(exported), Err)
     }
 
@@ -186,8 +198,7 @@ impl Reader {
         as_of: Stamp,
         (max, bytes_max): (usize, u64),
     ) -> Result<Vec<(Vec<u8>, Posting)>, ReadError> {
-        self.shared.must_have_postings()?;
-        self.shared.with_index(|index| {
+        self.shared.index_with(Needs::Postings, |index, _| {
             let (mut found, mut bytes, mut failed) = (Vec::new(), 0, None);
             index.scan(prefix, &[], &mut |key, value| {
                 match Posting::decode(key.get(prefix.len()..).unwrap_or_default(), value) {
@@ -239,20 +250,23 @@ impl Reader {
     }
 }
 
+/// The `i` entry of `id` in an index.
+fn id_entry_in(index: &dyn Index, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {
+    let value = index.get(&IdEntry::key(id))?;
+    value.map(|value| IdEntry::decode(&value).ok_or_else(|| unreadable("i", id).into())).transpose()
+}
+
 impl Shared {
+    /// The `i` entry of `id`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Rebuilding`] unless it is known where every id is, and the others.
     pub(super) fn id_entry(&self, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {
-        self.with_index(|index| {
-            let value = index.get(&IdEntry::key(id))?;
-            value.map(|value| IdEntry::decode(&value).ok_or_else(|| unreadable("i", id).into())).transpose()
-        })
+        self.index_with(Needs::Ids, |index, _| id_entry_in(index, id))
     }
 
     pub(super) fn lookup(&self, id: &RecordId) -> Result<Lookup, ReadError> {
-        match self.state() {
-            State::Ready | State::Rebuilding { ids_known: true, .. } => {}
-            State::Rebuilding { progress, .. } => return Err(ReadError::Rebuilding(progress)),
-            State::Closed => return Err(ReadError::Closed),
-        }
         match self.id_entry(id)? {
             None => Ok(Lookup::Absent),
             Some(entry) => self.lookup_at(id, &entry),
@@ -299,13 +313,21 @@ impl Shared {
         Ok(None)
     }
 
-    /// The record in a frame, if its `i` entry names this frame.
-    pub(super) fn live(
+    /// The record in a frame, if its `i` entry in the index of this generation names this frame.
+    fn live(
         &self,
         position: Position,
         record: &log::StoredRecord<'_>,
+        generation: u64,
     ) -> Result<Option<StoredRecord>, ReadError> {
-        match self.id_entry(&record.id)? {
+        let entry = self.index_with(Needs::Ids, |index, current| {
+            if current == generation {
+                id_entry_in(index, &record.id)
+            } else {
+                Err(ReadError::Rebuilding(self.progress()))
+            }
+        });
+        match entry? {
             Some(entry) if entry.position == position && !entry.erased => {
                 StoredRecord::new(record, entry.stamp).ok_or(ReadError::Archive(position)).map(Some)
             }
@@ -314,11 +336,7 @@ impl Shared {
     }
 
     pub(super) fn must_have_postings(&self) -> Result<(), ReadError> {
-        match self.state() {
-            State::Ready => Ok(()),
-            State::Rebuilding { progress, .. } => Err(ReadError::Rebuilding(progress)),
-            State::Closed => Err(ReadError::Closed),
-        }
+        self.must_have(Needs::Postings)
     }
 
     /// A posting led nowhere: fine if it was taken back meanwhile, else the index is wrong.

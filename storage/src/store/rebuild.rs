@@ -40,6 +40,7 @@ impl Shared {
         let place = &self.place;
         let failed = |doing| move |source| StoreError::Folder { doing, source };
         writer.check = None;
+        self.publish_check(writer);
         writer.summary = Summary::EMPTY;
         if place.engine.has_folder() {
             let number = folder::set_aside_all(&place.db_dir).map_err(failed("set the index folder aside"))?;

@@ -14,6 +14,7 @@ use crate::index::{Engine, Index, IndexError};
 use crate::log::{Compactor, LogReader, Position};
 use model::Stamp;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Where the store is, and what it was told.
@@ -60,6 +61,17 @@ pub enum State {
     Closed,
 }
 
+/// What a call needs of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Nothing: the caller sees for itself how far it is.
+    Nothing,
+    /// Where every id is.
+    Ids,
+    /// Everything.
+    Postings,
+}
+
 /// The index in use.
 #[derive(Debug)]
 enum Slot {
@@ -72,8 +84,10 @@ enum Slot {
 struct Published {
     state: State,
     counts: Counts,
+    ids: Position,
     applied: Position,
     stamp: Stamp,
+    checking: bool,
 }
 
 /// See the module.
@@ -84,6 +98,8 @@ pub(super) struct Shared {
     pub(super) compactor: Compactor,
     writer: Mutex<Writer>,
     slot: RwLock<Slot>,
+    /// Counts the indexes that were put in use; changes with the slot.
+    generation: AtomicU64,
     published: RwLock<Published>,
     moment: Mutex<Moment>,
 }
@@ -95,8 +111,10 @@ impl Shared {
         let published = Published {
             state: State::Rebuilding { ids_known: false, progress },
             counts: Counts::default(),
+            ids: Position::START,
             applied: Position::START,
             stamp,
+            checking: false,
         };
         Self {
             place,
@@ -104,6 +122,7 @@ impl Shared {
             compactor,
             writer: Mutex::new(Writer { summary: Summary::EMPTY, number: 0, check: None, rewrites: 0 }),
             slot: RwLock::new(Slot::Broken),
+            generation: AtomicU64::new(0),
             published: RwLock::new(published),
             moment: Mutex::new(moment),
         }
@@ -121,15 +140,37 @@ impl Shared {
 
     /// Runs `work` on the index; it must not come back here. If it finds the index broken, nobody uses it again.
     pub(super) fn with_index<T>(&self, work: impl FnOnce(&dyn Index) -> Result<T, ReadError>) -> Result<T, ReadError> {
-        let result = match &*self.slot.read().unwrap_or_else(PoisonError::into_inner) {
-            Slot::Open(index) => work(index.as_ref()),
-            Slot::Broken => return Err(ReadError::Rebuilding(self.progress())),
-            Slot::Closed => return Err(ReadError::Closed),
+        self.index_with(Needs::Nothing, |index, _| work(index))
+    }
+
+    /// [`Shared::with_index`], if the index has what is needed, which is seen together with the index itself. `work` is
+    /// also told the index's number in the order of those that were in use.
+    pub(super) fn index_with<T>(
+        &self,
+        needs: Needs,
+        work: impl FnOnce(&dyn Index, u64) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.generation.load(Ordering::Relaxed);
+        let result = match &*slot {
+            Slot::Open(index) => self.must_have(needs).and_then(|()| work(index.as_ref(), generation)),
+            Slot::Broken => Err(ReadError::Rebuilding(self.progress())),
+            Slot::Closed => Err(ReadError::Closed),
         };
+        drop(slot);
         if let Err(ReadError::Index(error)) = &result {
-            self.give_up(error);
+            self.give_up_on(error, Some(generation));
         }
         result
+    }
+
+    /// Whether the index has what is needed.
+    pub(super) fn must_have(&self, needs: Needs) -> Result<(), ReadError> {
+        match (self.state(), needs) {
+            (State::Ready, _) | (_, Needs::Nothing) | (State::Rebuilding { ids_known: true, .. }, Needs::Ids) => Ok(()),
+            (State::Rebuilding { progress, .. }, Needs::Ids | Needs::Postings) => Err(ReadError::Rebuilding(progress)),
+            (State::Closed, Needs::Ids | Needs::Postings) => Err(ReadError::Closed),
+        }
     }
 
     /// Whether an index is in use.
@@ -139,7 +180,9 @@ impl Shared {
 
     /// Puts an index in use.
     pub(super) fn put(&self, index: Box<dyn Index>) {
-        *self.slot.write().unwrap_or_else(PoisonError::into_inner) = Slot::Open(index);
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        *slot = Slot::Open(index);
     }
 
     /// Takes the index out of use for good; waits for those who use it at the moment.
@@ -154,8 +197,14 @@ impl Shared {
 
     /// Gives a broken index up; the next step of maintenance begins a new one.
     pub(super) fn give_up(&self, error: &IndexError) {
+        self.give_up_on(error, None);
+    }
+
+    /// The same, unless another index than number `only` is in use by now.
+    fn give_up_on(&self, error: &IndexError, only: Option<u64>) {
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*slot, Slot::Closed) {
+        let replaced = only.is_some_and(|only| only != self.generation.load(Ordering::Relaxed));
+        if replaced || matches!(*slot, Slot::Closed) {
             return;
         }
         tracing::error!(error = error as &dyn std::error::Error, "the index is given up and rebuilt from the log");
@@ -177,11 +226,14 @@ impl Shared {
             let progress = Progress { done, total: self.total() };
             State::Rebuilding { ids_known: summary.ids >= end, progress }
         };
-        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
-        if published.state != State::Closed {
-            published.state = state;
+        let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*slot, Slot::Open(_)) {
+            return; // given up or closed meanwhile, which has told them
         }
+        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        published.state = state;
         published.counts = summary.counts;
+        published.ids = summary.ids;
         published.applied = summary.postings;
         if state == State::Ready {
             self.moment().land();
@@ -206,6 +258,21 @@ impl Shared {
     /// How far the index reflects the log.
     pub(super) fn applied(&self) -> Position {
         self.published().applied
+    }
+
+    /// How far the index knows where ids are.
+    pub(super) fn ids(&self) -> Position {
+        self.published().ids
+    }
+
+    /// Tells readers whether the index is still to be compared with the log.
+    pub(super) fn publish_check(&self, writer: &Writer) {
+        self.published.write().unwrap_or_else(PoisonError::into_inner).checking = writer.check.is_some();
+    }
+
+    /// Whether the index is still to be compared with the log.
+    pub(super) fn checking(&self) -> bool {
+        self.published().checking
     }
 
     /// The last stamp given.

@@ -1,10 +1,13 @@
 //! Writing and reading, with nothing going wrong.
 
-use super::super::{AppendError, Appended, Claims, Lookup, ReadError, Reader, State};
+use super::super::{AppendError, Appended, Claims, Lookup, ReadError, Reader, RebuildReason, Selector, State};
 use super::world::{CLAIMS, Expected, RECORDS, START_MS, World, agent, question, record, records, settle};
-use crate::disk::{Crash, Disk};
-use crate::index::Engine;
+use crate::disk::{Crash, Disk, Fault};
+use crate::index::conformance::copy_folder;
+use crate::index::{Engine, IndexError};
+use crate::log::Position;
 use model::{RecordId, Stamp, Timestamp};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -184,6 +187,91 @@ fn while_the_index_is_rebuilt_in_the_background_reads_by_id_go_on_and_writes_wai
     assert_eq!(reader.state(), State::Ready);
     Expected::of(0..RECORDS, &reader).check(&reader);
     appender.append(records(0..1), world.wall_ms).unwrap();
+}
+
+#[test]
+fn an_export_leaves_nothing_out_silently_when_the_index_is_given_up_or_replaced_meanwhile() {
+    for rebuilt_at_once in [false, true] {
+        let mut world = World::new().filled(0..RECORDS);
+        let (appender, reader, _) = world.open();
+        let mut visited = 0;
+        let exported = reader.export(Position::START, &mut |_| {
+            visited += 1;
+            if visited == 5 {
+                reader.shared.give_up(&IndexError::Disagrees("for the test".to_owned()));
+                if rebuilt_at_once {
+                    settle(&mut appender.maintenance());
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        assert!(matches!(exported, Err(ReadError::Rebuilding(_))), "{exported:?}");
+        assert_eq!(visited, 5);
+        settle(&mut appender.maintenance());
+        Expected::of(0..RECORDS, &reader).check(&reader);
+        drop((appender, reader));
+        world.settings.open_frames_max = 0;
+        let (_appender, reader, _) = world.open();
+        let exported = reader.export(Position::START, &mut |_| ControlFlow::Continue(()));
+        assert!(matches!(exported, Err(ReadError::Rebuilding(_))), "{exported:?}");
+    }
+}
+
+#[test]
+fn no_answer_comes_from_an_index_that_was_replaced_and_is_not_complete() {
+    let world = World::new().filled(0..RECORDS);
+    let (_appender, reader, _) = world.open();
+    reader.shared.give_up(&IndexError::Disagrees("for the test".to_owned()));
+    let mut writer = reader.shared.writer();
+    let asked = question(0);
+    for begun in [false, true] {
+        if begun {
+            reader.shared.start_over(&mut writer).unwrap();
+        }
+        assert!(matches!(reader.get(&record(0).id()), Err(ReadError::Rebuilding(_))));
+        let claims = reader.claims(&asked.subject, &asked.predicate, Stamp::MAX, 99, u64::MAX);
+        assert!(matches!(claims, Err(ReadError::Rebuilding(_))));
+        assert!(matches!(reader.questions(&Selector::All, None, 9), Err(ReadError::Rebuilding(_))));
+    }
+}
+
+#[test]
+fn a_note_on_the_index_that_cannot_be_read_is_a_rebuild() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::on(Engine::Sled, dir.path()).filled(0..RECORDS);
+    let mut unread = false;
+    for call in 1.. {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(dir.path(), copy.path());
+        let world = World { disk: world.disk.fork(), db_dir: copy.path().to_path_buf(), ..world.clone() };
+        world.disk.fail_at(call, Fault::Once);
+        if let Ok((_appender, reader, report)) = world.try_open() {
+            Expected::of(0..RECORDS, &reader);
+            if matches!(report.rebuilt, Some(RebuildReason::NoIndex)) {
+                unread = true;
+                break;
+            }
+        }
+        if world.disk.calls() < call {
+            break;
+        }
+    }
+    assert!(unread);
+}
+
+#[test]
+fn a_reader_knows_whether_the_index_is_still_being_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::on(Engine::Sled, dir.path());
+    let (mut appender, reader, report) = world.open();
+    assert!(!report.checking && !reader.checking());
+    appender.append(records(0..RECORDS), world.wall_ms).unwrap();
+    drop((appender, reader));
+    world.settings.open_frames_max = 0;
+    let (appender, reader, report) = world.open();
+    assert!(report.checking && reader.checking());
+    settle(&mut appender.maintenance());
+    assert!(!reader.checking());
 }
 
 #[test]
