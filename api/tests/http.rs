@@ -446,6 +446,7 @@ fn page() -> api::database::Page {
         copies_consulted: 1,
         freshness_ms: 0,
         stable_at: None,
+        damaged: Vec::new(),
     }
 }
 

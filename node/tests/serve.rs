@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use support::{Server, claim, client, get, key, post};
+use support::{Server, claim, client, get, key, post, vote};
 
 /// The smallest segments that may be set.
 const SMALL: &[&str] = &["--log-segment-bytes-max", "1MiB"];
@@ -164,5 +164,105 @@ fn two_nodes_never_share_a_log() {
     let server = Server::start(folder.path(), SMALL);
     let second = Server::try_start(folder.path(), SMALL).expect_err("the log is locked");
     assert_eq!(second.code(), Some(1));
+    assert!(server.terminate().success());
+}
+
+/// Flips a byte of the text in the log.
+fn damage(data_dir: &Path, text: &str) {
+    let wal = data_dir.join("wal");
+    let segment = std::fs::read_dir(&wal).unwrap().map(|entry| entry.unwrap().path()).find(|path| {
+        path.extension().is_some_and(|end| end == "log")
+            && std::fs::read(path).unwrap().windows(text.len()).any(|window| window == text.as_bytes())
+    });
+    let segment = segment.unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+}
+
+#[test]
+fn a_question_with_a_damaged_claim_is_not_answered_without_it_and_the_claim_can_be_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let newer = claim(&key(1), "rot://x", "says", "the newer one", 2);
+    let older = claim(&key(2), "rot://x", "says", "the older one", 1);
+    let other = claim(&key(2), "rot://y", "says", "sound", 1);
+    let server = Server::start(folder.path(), SMALL);
+    let all = lines(&[newer.clone(), older, other]);
+    assert_eq!(post(&client(), &format!("{}/v1/records", server.url), &all).unwrap().0, 200);
+    assert!(server.terminate().success());
+    damage(folder.path(), "the newer one");
+
+    let server = Server::start(folder.path(), SMALL);
+    let ask = |path: &str| get(&client(), &format!("{}{path}", server.url));
+    let (status, body) = ask("/v1/query?subject=rot://x&predicate=says&lens=recency");
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("damaged"), "{body}");
+    assert_eq!(ask(&format!("/v1/records/{}", newer.id())).0, 503);
+    let (status, body) = ask("/v1/query?prefix=rot://&lens=recency");
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("sound") && !body.contains("the older one"), "{body}");
+    let (_, meta) = body.split_once("\"meta\"").unwrap();
+    assert!(meta.contains("rot://x"), "{meta}");
+    let export = client().get(format!("{}/v1/records", server.url)).call();
+    let whole = export.and_then(|mut export| export.body_mut().read_to_string());
+    whole.expect_err("an export that lacks a record does not end as if it were whole");
+    let (status, body) = ask("/v1/records?damaged=skip");
+    assert_eq!((status, body.lines().count()), (200, 2), "{body}");
+
+    let again = envelope_json(newer.envelope());
+    let (status, body) = post(&client(), &format!("{}/v1/assert", server.url), &again).unwrap();
+    assert_eq!(status, 200, "{body}");
+    let (status, body) = ask("/v1/query?subject=rot://x&predicate=says&lens=recency");
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("the newer one"), "{body}");
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn with_less_room_than_the_reserve_writes_are_refused_and_reads_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (claim(&key(1), "full://x", "n", "1", 1), claim(&key(1), "full://x", "n", "2", 2));
+    let server = Server::start(folder.path(), SMALL);
+    let send = |server: &Server, record: &model::Record| {
+        post(&client(), &format!("{}/v1/assert", server.url), &envelope_json(record.envelope())).unwrap()
+    };
+    assert_eq!(send(&server, &first).0, 201);
+    assert!(server.terminate().success());
+    let server = Server::start(folder.path(), &[SMALL, &["--disk-free-bytes-min", "1000000GiB"]].concat());
+    let (status, body) = send(&server, &second);
+    assert_eq!(status, 507, "{body}");
+    assert!(body.contains("disk_full"), "{body}");
+    let (status, body) = get(&client(), &format!("{}/v1/query?subject=full://x", server.url));
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(get(&client(), &format!("{}/v1/ready", server.url)).0, 200);
+    assert!(server.terminate().success());
+    let server = Server::start(folder.path(), SMALL);
+    assert_eq!(send(&server, &second).0, 201);
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn a_vote_says_whether_its_target_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), SMALL);
+    let target = claim(&key(1), "vote://x", "n", "1", 1);
+    let send = |path: &str, record: &model::Record| {
+        post(&client(), &format!("{}{path}", server.url), &envelope_json(record.envelope())).unwrap()
+    };
+    let early = vote(&key(2), "vote://x", target.id());
+    let (status, body) = send("/v1/vote", &early);
+    assert_eq!(status, 201, "{body}");
+    assert!(body.contains("\"target_known\":false"), "{body}");
+    let seen = |record: &model::Record| {
+        let answer = client().get(format!("{}/v1/records/{}", server.url, record.id())).call().unwrap();
+        answer.headers()["stemedb-target"].to_str().unwrap().to_owned()
+    };
+    assert_eq!(seen(&early), "unknown");
+    assert_eq!(send("/v1/assert", &target).0, 201);
+    assert_eq!(seen(&early), "known");
+    let astray = vote(&key(2), "vote://another home", target.id());
+    assert_eq!(send("/v1/vote", &astray).0, 201);
+    assert_eq!(seen(&astray), "misrouted");
     assert!(server.terminate().success());
 }

@@ -25,8 +25,14 @@ pub(crate) fn render(plan: &QueryPlan, digest: &Digest, page: Page) -> QueryAnsw
             freshness_ms: page.freshness_ms,
             stable_at: page.stable_at.map(|stamp| stamp.to_string()),
             cursor,
+            damaged: page.damaged.into_iter().map(unanswered).collect(),
         },
     }
+}
+
+fn unanswered(damaged: database::Damaged) -> shape::Unanswered {
+    let database::Question { subject, predicate } = damaged.question;
+    shape::Unanswered { subject: subject.to_string(), predicate: predicate.to_string(), position: damaged.position }
 }
 
 fn answer(answer: &database::Answer) -> Answer {

@@ -64,6 +64,20 @@ pub(crate) struct Meta {
     pub(crate) stable_at: Option<String>,
     /// Where the next page begins; null on the last.
     pub(crate) cursor: Option<String>,
+    /// Questions of this page that are not answered, because a claim on them is damaged on this node's disk.
+    pub(crate) damaged: Vec<Unanswered>,
+}
+
+/// A question that is not answered: a claim on it is damaged, and an answer without that claim might be another one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Unanswered {
+    /// What the question is about.
+    pub(crate) subject: String,
+    /// Which property.
+    pub(crate) predicate: String,
+    /// Where in the log the damage is.
+    #[schema(examples("3:120"))]
+    pub(crate) position: String,
 }
 
 /// What a lens made of one question; which of these it is follows from the lens.

@@ -8,8 +8,8 @@ mod status;
 mod write;
 
 pub use read::{
-    Answer, ClaimView, Consistency, Export, ExportPosition, Filter, Page, QueryPlan, Question, ReadError, RecordError,
-    Selection, Stored,
+    Answer, ClaimView, Consistency, Damaged, Export, ExportPosition, Filter, Page, QueryPlan, Question, ReadError,
+    RecordError, Selection, Stored, Target,
 };
 pub use status::{Compaction, Identity, Observation, Part, Status};
 pub use write::{Ack, Durable, EraseError, Erasure, Outcome, Receipt, SubmitError, SubmitTerms};

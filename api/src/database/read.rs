@@ -25,8 +25,8 @@ pub struct Selection {
     pub predicate: Option<Predicate>,
 }
 
-/// Which claims a lens gets to see: those that match all that is given. Others are neither candidates nor excluded,
-/// and a question without any claim left is not answered at all.
+/// Which claims may be candidates: those that match all that is given. Others are neither candidates nor excluded, though
+/// they supersede as ever; a question without any claim left is not answered at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Filter {
     /// One of the authors.
@@ -104,6 +104,18 @@ pub struct Page {
     pub freshness_ms: u64,
     /// The answers to `as_of` at or before this never change again.
     pub stable_at: Option<Stamp>,
+    /// Questions of this page that are not answered, because a claim on them is damaged here: an answer without it might
+    /// be another one.
+    pub damaged: Vec<Damaged>,
+}
+
+/// A question that cannot be answered here, and what is in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// The question.
+    pub question: Question,
+    /// Where the first damaged claim lies, for people.
+    pub position: String,
 }
 
 /// What a lens made of one question. The numbers in `resolution` are positions in `claims`.
@@ -135,6 +147,33 @@ pub struct Stored {
     pub envelope: Envelope,
     /// When a node accepted it.
     pub received_at: Stamp,
+    /// Of a vote: what is known here of its target.
+    pub target: Option<Target>,
+}
+
+/// What is known of the target of a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// It is here, in the vote's home.
+    Known,
+    /// It is not here; it may come later.
+    Unknown,
+    /// It is in another home than the vote, which therefore never counts.
+    Misrouted,
+    /// It was erased.
+    Erased,
+}
+
+impl Target {
+    /// The word that stands for it in a header.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Unknown => "unknown",
+            Self::Misrouted => "misrouted",
+            Self::Erased => "erased",
+        }
+    }
 }
 
 /// A place in the order of an export. Opaque; only the database that gave it can read it.
@@ -148,6 +187,8 @@ pub struct Export {
     pub envelopes: Vec<Envelope>,
     /// Where to go on; nothing at the end.
     pub next: Option<ExportPosition>,
+    /// How many stretches of the log that lie among these records are damaged and missing from them.
+    pub damaged: usize,
 }
 
 /// Why a read was not answered.
@@ -172,6 +213,12 @@ pub enum ReadError {
     TooManyClaims {
         /// The most that are read.
         max: usize,
+    },
+    /// The claims on one question are longer than a read may take. Narrow the query.
+    #[error("more than {bytes_max} bytes of claims on one question")]
+    TooLarge {
+        /// The most bytes that are read.
+        bytes_max: u64,
     },
     /// Too much is in flight. Retry a little later.
     #[error("overloaded")]

@@ -11,13 +11,15 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use model::lens::Lens;
 use model::record::Subject;
 use model::{Code, RecordId};
 
 /// Says when a record was accepted; it is no part of the envelope.
 const RECEIVED_AT: HeaderName = HeaderName::from_static("stemedb-received-at");
+/// Says of a vote what is known of its target here.
+const TARGET: HeaderName = HeaderName::from_static("stemedb-target");
 
 /// Ask questions, resolved by a lens.
 ///
@@ -60,7 +62,8 @@ async fn resolve(app: &App, query: Option<&str>, lens: Option<Lens>) -> Result<J
 
 /// One record as it was signed, verifiable offline.
 ///
-/// The header `stemedb-received-at` says when a node accepted it.
+/// The header `stemedb-received-at` says when a node accepted it; of a vote, `stemedb-target` says whether its target is
+/// `known` here, `unknown` (it may come later), `misrouted` (in another home: the vote never counts) or `erased`.
 #[utoipa::path(
     get, path = "/v1/records/{id}", tag = "read",
     params(
@@ -86,5 +89,6 @@ pub(crate) async fn record(
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (RECEIVED_AT, HeaderValue::try_from(stored.received_at.to_string()).or(Err(Fault::Internal))?),
     ];
-    Ok((headers, envelope_json(&stored.envelope)).into_response())
+    let target = stored.target.map(|target| [(TARGET, HeaderValue::from_static(target.as_str()))]);
+    Ok((headers, target.map(AppendHeaders), envelope_json(&stored.envelope)).into_response())
 }

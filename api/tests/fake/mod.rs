@@ -92,7 +92,7 @@ impl Database for Fake {
                 return Err(RecordError::Erased);
             }
             let envelope = self.records.lock().unwrap().get(&id).cloned().ok_or(RecordError::NotFound)?;
-            Ok(Stored { envelope, received_at: Stamp::new(RECEIVED_AT, 0).unwrap() })
+            Ok(Stored { envelope, received_at: Stamp::new(RECEIVED_AT, 0).unwrap(), target: None })
         })
     }
 
@@ -104,7 +104,7 @@ impl Database for Fake {
             let envelopes: Vec<_> = records.values().skip(start).take(limit.min(1)).cloned().collect();
             let end = start + envelopes.len();
             let next = (end < records.len()).then(|| ExportPosition(u64::try_from(end).unwrap()));
-            Ok(Export { envelopes, next })
+            Ok(Export { envelopes, next, damaged: 0 })
         })
     }
 

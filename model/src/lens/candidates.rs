@@ -24,11 +24,18 @@ pub(super) struct Sifted<'c, 'a> {
 }
 
 /// Sifts the claims on one question, in any order. Cost: O(n log n).
-pub(super) fn sift<'c, 'a>(claims: &'c [Claim<'a>], terms: &Terms) -> Sifted<'c, 'a> {
+///
+/// What is not `chosen` supersedes as ever, but is neither candidate nor excluded.
+pub(super) fn sift<'c, 'a>(
+    claims: &'c [Claim<'a>],
+    terms: &Terms,
+    chosen: &dyn Fn(&Claim<'_>) -> bool,
+) -> Sifted<'c, 'a> {
     let successors = Successors::among(claims, terms);
     let mut candidates = Vec::with_capacity(claims.len());
     let mut excluded = Vec::new();
-    for (at, claim) in claims.iter().enumerate().filter(|(_, claim)| claim.received_at <= terms.as_of) {
+    let seen = claims.iter().enumerate().filter(|(_, claim)| claim.received_at <= terms.as_of && chosen(claim));
+    for (at, claim) in seen {
         match exclusion(claim, terms, &successors) {
             None => candidates.push(Candidate::new(at, claim)),
             Some(reason) => excluded.push((claim.id, Excluded { claim: at, reason })),

@@ -92,7 +92,18 @@ impl Lens {
 /// The answer depends on the set of claims alone; only the positions in it follow the slice. Defined for no claim and
 /// for one. Cost: O(n log n) for n claims with their authors; no allocation per claim.
 pub fn resolve(lens: Lens, claims: &[Claim<'_>], terms: &Terms) -> Resolution {
-    let sifted = candidates::sift(claims, terms);
+    resolve_chosen(lens, claims, terms, &|_| true)
+}
+
+/// [`resolve`] among the `chosen` claims only: the others are neither candidates nor excluded, and yet what they
+/// supersede stays superseded. A filter narrows an answer; it never brings back what its author has left behind.
+pub fn resolve_chosen(
+    lens: Lens,
+    claims: &[Claim<'_>],
+    terms: &Terms,
+    chosen: &dyn Fn(&Claim<'_>) -> bool,
+) -> Resolution {
+    let sifted = candidates::sift(claims, terms, chosen);
     let (candidates, decay) = (sifted.candidates, decay::Decay::new(terms));
     let outcome = match lens {
         Lens::None => Outcome::All(none::all(&candidates)),

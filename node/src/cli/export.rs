@@ -18,6 +18,9 @@ pub struct Export {
     /// Where to write it; a name that ends in .gz is compressed [default: the standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Passes over records that are damaged on the node's disk, instead of breaking off
+    #[arg(long)]
+    pub skip_damaged: bool,
 }
 
 impl Export {
@@ -27,7 +30,8 @@ impl Export {
     ///
     /// [`Failure`] if the node does not answer to the end, or the output cannot be written.
     pub fn run(&self, client: &Client, console: &mut Console<'_>) -> Result<(), Failure> {
-        let envelopes = client.stream("/v1/records", &[])?;
+        let skip = [("damaged", "skip".to_owned())];
+        let envelopes = client.stream("/v1/records", if self.skip_damaged { &skip } else { &[] })?;
         match self.out.as_deref() {
             Some(path) if path.as_os_str() != "-" => to_file(envelopes, path),
             _ => copy(envelopes, console.out),
@@ -53,14 +57,16 @@ fn to_file(envelopes: impl Read, path: &Path) -> Result<(), Failure> {
     file.sync_all().and_then(|()| fs::rename(&half, path)).map_err(unwritable)
 }
 
+/// Said when the node did not come to the end.
+const BROKEN_OFF: &str = "the export broke off; what was written is not whole. If records are damaged on the node's disk \
+    (its log and `stemedb verify` say so), --skip-damaged exports the others";
+
 /// Copies, telling a node that breaks off from an output that cannot be written.
 fn copy(mut envelopes: impl Read, out: &mut dyn Write) -> Result<(), Failure> {
     let mut buffer = vec![0; 64 * 1024];
     let mut last = b'\n';
     loop {
-        let count = envelopes
-            .read(&mut buffer)
-            .map_err(|error| Failure::of("the export broke off; what was written is not whole", &error))?;
+        let count = envelopes.read(&mut buffer).map_err(|error| Failure::of(BROKEN_OFF, &error))?;
         let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
         out.write_all(bytes)?;
         last = bytes.last().copied().unwrap_or(last);

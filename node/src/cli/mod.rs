@@ -77,6 +77,7 @@ fn act(arguments: Arguments, node: Node, console: &mut Console<'_>) -> Result<()
         Command::Layered(layered) => layered.run(&client()?, &keys, json, console),
         Command::Import(import) => match import.run(&client()?, &keys, json, console)?.refused {
             0 => Ok(()),
+            1 => Err(Failure::Refused("1 line was refused".to_owned())),
             refused => Err(Failure::Refused(format!("{} lines were refused", text::grouped(refused)))),
         },
         Command::Export(export) => export.run(&client()?, console),

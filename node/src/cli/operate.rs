@@ -150,6 +150,7 @@ impl Verify {
         }
         match found.problems.len() {
             0 => Ok(()),
+            1 => Err(Failure::Refused("1 problem: nothing damaged is served; keep the folder".to_owned())),
             count => Err(Failure::Refused(format!("{count} problems: nothing damaged is served; keep the folder"))),
         }
     }

@@ -5,18 +5,19 @@
 use super::gate::Submission;
 use super::lanes::Lanes;
 use super::maintenance::folder_bytes;
-use super::query;
+use super::query::{self, QueryError};
 use super::state::NodeState;
 use super::writer::{Job, WriterQueue};
 use api::database::{
     Compaction, Database, EraseError, Erasure, Export, ExportPosition, Identity, Observation, Page, Part, Pending,
-    QueryPlan, ReadError, Receipt, RecordError, Status, Stored, SubmitError, SubmitTerms,
+    QueryPlan, ReadError, Receipt, RecordError, Status, Stored, SubmitError, SubmitTerms, Target,
 };
 use model::record::Subject;
-use model::{Envelope, RecordId};
+use model::{Body, Envelope, Home, RecordId, Vote};
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use storage::log::Position;
@@ -39,6 +40,8 @@ pub(super) struct LocalDatabase {
     pub(super) writer: WriterQueue,
     pub(super) maintenance: Mutex<Maintenance>,
     pub(super) lanes: Lanes,
+    /// One lane, apart from those of clients.
+    pub(super) compactions: Lanes,
     pub(super) state: Arc<NodeState>,
     pub(super) write_deadline: Duration,
     pub(super) started: Duration,
@@ -62,9 +65,21 @@ impl Database for Shared {
     }
 
     fn query(&self, plan: QueryPlan) -> Pending<'_, Result<Page, ReadError>> {
-        self.read(move |database| {
+        self.read_until(&self.0.lanes, move |database, abandoned| {
             let now = database.state.clock.wall_ms();
-            query::answer(&database.reader, &plan, now).map_err(|error| told(&error))
+            let page = query::answer(&database.reader, &plan, now, abandoned).map_err(|error| match error {
+                QueryError::Read(error) => told(&error),
+                QueryError::Abandoned => ReadError::Overloaded,
+            })?;
+            match page.damaged.first() {
+                Some(damaged) if page.answers.is_empty() && page.next.is_none() => Err(ReadError::NotReady {
+                    what: format!(
+                        "a claim on {} {} is damaged on disk at {}; send it again to mend it",
+                        damaged.question.subject, damaged.question.predicate, damaged.position
+                    ),
+                }),
+                _ => Ok(page),
+            }
         })
     }
 
@@ -72,7 +87,11 @@ impl Database for Shared {
         let read = self.read(move |database| match database.reader.get(&id).map_err(|error| told(&error))? {
             Lookup::Found(record) => {
                 let envelope = record.to_envelope().ok_or(ReadError::Fault)?;
-                Ok(Ok(Stored { envelope, received_at: record.stamp() }))
+                let target = match envelope.body() {
+                    Body::Vote(vote) => Some(database.target(vote).map_err(|error| told(&error))?),
+                    Body::Assertion(_) | Body::Opaque(_) => None,
+                };
+                Ok(Ok(Stored { envelope, received_at: record.stamp(), target }))
             }
             Lookup::Erased(_) => Ok(Err(RecordError::Erased)),
             Lookup::Absent => Ok(Err(RecordError::NotFound)),
@@ -103,7 +122,7 @@ impl Database for Shared {
                 return Err(ReadError::Fault);
             }
             let next = (envelopes.len() == limit).then(|| ExportPosition(exported.next.to_bits()));
-            Ok(Export { envelopes, next })
+            Ok(Export { envelopes, next, damaged: exported.damages.len() })
         })
     }
 
@@ -122,7 +141,7 @@ impl Database for Shared {
             let not_ready = || ReadError::NotReady { what: "the log: it is stopping".to_owned() };
             self.0.writer.send(Job::Roll { reply }).await.or(Err(not_ready()))?;
             rolled.await.or(Err(not_ready()))?;
-            self.read(LocalDatabase::compact).await
+            self.read_until(&self.0.compactions, |database, _| database.compact()).await
         })
     }
 
@@ -153,13 +172,23 @@ impl Database for Shared {
 }
 
 impl Shared {
-    /// Runs a read in a lane.
+    /// Runs a short read in a lane.
     fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&LocalDatabase) -> Result<T, ReadError> + Send + 'static,
     ) -> Pending<'_, Result<T, ReadError>> {
+        self.read_until(&self.0.lanes, |database, _| read(database))
+    }
+
+    /// Runs work in a lane; it is told when nobody waits for it any more.
+    fn read_until<'a, T: Send + 'static>(
+        &self,
+        lanes: &'a Lanes,
+        read: impl FnOnce(&LocalDatabase, &AtomicBool) -> Result<T, ReadError> + Send + 'static,
+    ) -> Pending<'a, Result<T, ReadError>> {
         let database = Arc::clone(&self.0);
-        Box::pin(async move { self.0.lanes.run(move || read(&database)).await.unwrap_or(Err(ReadError::Fault)) })
+        let run = lanes.run(move |abandoned| read(&database, abandoned));
+        Box::pin(async move { run.await.unwrap_or(Err(ReadError::Fault)) })
     }
 }
 
@@ -174,6 +203,16 @@ impl LocalDatabase {
         let _permit = self.queued.acquire_many(weight).await.or(Err(stopping()))?;
         self.gate.send(Submission { envelopes, terms, reply }).await.or(Err(stopping()))?;
         verdicts.await.or(Err(stopping()))
+    }
+
+    /// What is known here of the target of a vote.
+    fn target(&self, vote: &Vote) -> Result<Target, store::ReadError> {
+        Ok(match self.reader.get(&vote.target)? {
+            Lookup::Absent => Target::Unknown,
+            Lookup::Erased(_) => Target::Erased,
+            Lookup::Found(target) if target.home() != Home::of(&vote.subject) => Target::Misrouted,
+            Lookup::Found(_) | Lookup::Damaged(_) => Target::Known,
+        })
     }
 
     /// Compacts until no segment is due.
@@ -245,8 +284,7 @@ fn told(error: &store::ReadError) -> ReadError {
         }
         store::ReadError::Closed => ReadError::NotReady { what: "the node is stopping".to_owned() },
         store::ReadError::TooMany(max) => ReadError::TooManyClaims { max: *max },
-        // Of claims as long as these, fewer are read than of others.
-        store::ReadError::TooLarge(_) => ReadError::TooManyClaims { max: query::QUESTION_CLAIMS_MAX },
+        store::ReadError::TooLarge(bytes_max) => ReadError::TooLarge { bytes_max: *bytes_max },
         store::ReadError::Index(_) | store::ReadError::Log(_) | store::ReadError::Archive(_) => {
             tracing::error!(error = error as &dyn Error, "a read failed");
             ReadError::NotReady { what: error.to_string() }

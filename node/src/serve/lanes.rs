@@ -4,6 +4,7 @@
 //! than its request lives.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 
 /// Runs reads that may block, at most so many at once.
@@ -20,16 +21,32 @@ impl Lanes {
         Self(Arc::new(Semaphore::new(reads_in_flight_max)))
     }
 
-    /// Runs `read` in a free lane.
-    pub(super) async fn run<T: Send + 'static>(&self, read: impl FnOnce() -> T + Send + 'static) -> Result<T, Broken> {
+    /// Runs `read` in a free lane. It is told when nobody waits for it any more, so that it may end early.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+    ) -> Result<T, Broken> {
         let permit = Arc::clone(&self.0).acquire_owned().await.map_err(broken)?;
+        let waiting = Waiting(Arc::new(AtomicBool::new(false)));
+        let abandoned = Arc::clone(&waiting.0);
         #[expect(clippy::disallowed_methods, reason = "the one place where reads may block, bounded by the lanes")]
         let task = tokio::task::spawn_blocking(move || {
-            let value = read();
+            let value = read(&abandoned);
             drop(permit);
             value
         });
-        task.await.map_err(broken)
+        let value = task.await.map_err(broken);
+        drop(waiting);
+        value
+    }
+}
+
+/// Somebody who waits for a read; dropped, the read is abandoned.
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -13,6 +13,7 @@ mod lanes;
 mod listen;
 mod maintenance;
 mod query;
+mod reserve;
 mod state;
 mod verify;
 mod writer;
@@ -30,6 +31,7 @@ use gate::Waiting;
 use lanes::Lanes;
 use listen::Listeners;
 use maintenance::Caretaker;
+use reserve::Reserve;
 use state::NodeState;
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -47,8 +49,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tracing_subscriber::EnvFilter;
 use writer::{Writer, millis};
 
-/// The most reads that block on the disk at once.
-const READS_IN_FLIGHT_MAX: usize = 64;
+/// The most reads that block on the disk at once; with the bytes of a page it bounds the memory that queries take.
+const READS_IN_FLIGHT_MAX: usize = 16;
 /// The most submissions that wait at the gate; `write.queue_max` bounds their records.
 const GATE_JOBS_MAX: usize = 8192;
 /// The most jobs that wait for the writer after the gate: enough to fill two commits.
@@ -148,8 +150,14 @@ impl Node {
             db_dir: settings.db_folder(),
             scrub_bytes_per_second: settings.scrub_bytes_per_second,
         };
-        let writer =
-            Writer { appender, reader: reader.clone(), state: Arc::clone(&state), eraser: identity.agent(), spares };
+        let writer = Writer {
+            appender,
+            reader: reader.clone(),
+            state: Arc::clone(&state),
+            eraser: identity.agent(),
+            reserve: Reserve::new(vec![wal_dir.clone(), settings.db_folder()], settings.disk_free_bytes_min),
+            spares,
+        };
         let waiting = Waiting::new(submissions);
         let mut threads = vec![
             spawn("writer", &state, move || writer.work(writer_jobs))?,
@@ -173,6 +181,7 @@ impl Node {
             writer: writer_queue,
             maintenance: Mutex::new(for_operators),
             lanes: Lanes::new(READS_IN_FLIGHT_MAX),
+            compactions: Lanes::new(1),
             started: clock.monotonic(),
             write_deadline: Duration::from_millis(settings.write_deadline_ms),
             state: Arc::clone(&state),
@@ -253,16 +262,29 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     drop(out);
     wait_for_the_end();
     tracing::info!("stopping");
+    end_at_the_deadline(&settings)?;
     match node.stop() {
         None => Ok(()),
         Some(why) => Err(Failure::Failed(format!("the node had to stop: {why}"))),
     }
 }
 
+/// Ends the process when the shutdown deadline has passed, whatever is still being written down: everything acknowledged
+/// is on disk, and the next start checks the index.
+fn end_at_the_deadline(settings: &Settings) -> Result<(), Failure> {
+    let deadline = Duration::from_millis(settings.shutdown_deadline_ms);
+    let watchdog = std::thread::Builder::new().name("deadline".to_owned()).spawn(move || {
+        std::thread::park_timeout(deadline);
+        tracing::warn!("the shutdown deadline has passed; what is left is done by the next start");
+        std::process::exit(0);
+    });
+    watchdog.map(drop).map_err(|error| Failure::of("the system gives no thread", &error))
+}
+
 fn start_logging(settings: &Settings) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&settings.logging_filter)
         .map_err(|error| Failure::Usage(format!("logging.filter: {error}")))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     let started = match settings.logging_format {
         LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
         LogFormat::Json => lines.json().try_init(),

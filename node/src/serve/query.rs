@@ -2,23 +2,48 @@
 //!
 //! Claims are resolved where they lie, in their archives; only what an answer shows is decoded.
 
-use api::database::{Answer, ClaimView, Filter, Page, QueryPlan, Question, Selection};
+use api::database::{Answer, ClaimView, Damaged, Filter, Page, QueryPlan, Question, Selection};
 use model::lens::{self, Claim};
 use model::record::{Assertion, Body};
 use model::{AgentId, Stamp};
+use std::sync::atomic::{AtomicBool, Ordering};
 use storage::store::{ReadError, Reader, Selector};
 use storage::stored::StoredRecord;
 
 /// The most claims on one question that a query reads; more is an error that says so.
-pub(super) const QUESTION_CLAIMS_MAX: usize = 100_000;
-/// The most bytes of claims on one question that a query holds in memory; more is an error that says so.
-const QUESTION_BYTES_MAX: u64 = 64 << 20;
+const QUESTION_CLAIMS_MAX: usize = 100_000;
+/// The most bytes of claims that one page holds in memory. A page ends before the question that would exceed it; a
+/// question that exceeds it alone is an error that says so.
+const PAGE_BYTES_MAX: u64 = 32 << 20;
+/// The most questions that one page looks at. A page with few answers ends there, with a cursor to go on.
+const PAGE_QUESTIONS_MAX: usize = 20_000;
 
-/// Answers one page of a query. `wall_ms` is the time now, milliseconds since the Unix epoch.
-pub(super) fn answer(reader: &Reader, plan: &QueryPlan, wall_ms: u64) -> Result<Page, ReadError> {
-    // Everything accepted so far and nothing accepted later, which gets a stamp of this millisecond at the least: so the
-    // pages that follow under this time show the same records.
-    let as_of = plan.as_of.unwrap_or_else(|| Stamp::end_of_ms(wall_ms.saturating_sub(1)).max(reader.last_stamp()));
+/// Why a page was not made.
+#[derive(Debug)]
+pub(super) enum QueryError {
+    /// The store did not answer.
+    Read(ReadError),
+    /// Nobody waits for the page any more.
+    Abandoned,
+}
+
+impl From<ReadError> for QueryError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// Answers one page of a query. `wall_ms` is the time now, milliseconds since the Unix epoch; `abandoned` is looked at
+/// between questions.
+pub(super) fn answer(
+    reader: &Reader,
+    plan: &QueryPlan,
+    wall_ms: u64,
+    abandoned: &AtomicBool,
+) -> Result<Page, QueryError> {
+    // A time to come would be a moving one: it means now.
+    let now = reader.now(wall_ms);
+    let as_of = plan.as_of.map_or(now, |as_of| as_of.min(now));
     let (selector, by_agent) = selector(&plan.selection, &plan.filter);
     let mut page = Page {
         answers: Vec::new(),
@@ -28,19 +53,37 @@ pub(super) fn answer(reader: &Reader, plan: &QueryPlan, wall_ms: u64) -> Result<
         copies_consulted: 1,
         freshness_ms: 0,
         stable_at: None,
+        damaged: Vec::new(),
     };
     let limit = plan.limit.get();
     let mut after = plan.after.clone().map(stored_question);
+    let (mut looked_at, mut bytes_left) = (0, PAGE_BYTES_MAX);
     loop {
         let questions = reader.questions(&selector, after.as_ref(), limit)?;
         let last = questions.len() < limit;
         for question in questions {
-            after = Some(question.clone());
-            if by_agent && !selects(&plan.selection, &question) {
-                continue;
+            if abandoned.load(Ordering::Relaxed) {
+                return Err(QueryError::Abandoned);
             }
-            page.answers.extend(resolve(reader, plan, as_of, &question)?);
-            if page.answers.len() == limit {
+            if !by_agent || selects(&plan.selection, &question) {
+                match resolve(reader, plan, as_of, &question, bytes_left) {
+                    Ok(Resolved::Answer(answer, bytes)) => {
+                        bytes_left = bytes_left.saturating_sub(bytes);
+                        page.answers.push(answer);
+                    }
+                    Ok(Resolved::Damaged(damaged)) => page.damaged.push(damaged),
+                    Ok(Resolved::Nothing) => {}
+                    // There is room for it on a page of its own.
+                    Err(ReadError::TooLarge(_)) if bytes_left < PAGE_BYTES_MAX => {
+                        page.next = after.map(api_question);
+                        return Ok(page);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            looked_at += 1;
+            after = Some(question);
+            if page.answers.len() + page.damaged.len() == limit || looked_at == PAGE_QUESTIONS_MAX {
                 page.next = after.map(api_question);
                 return Ok(page);
             }
@@ -70,32 +113,41 @@ fn selects(selection: &Selection, question: &storage::store::Question) -> bool {
     selection.predicate.as_ref().is_none_or(|predicate| *predicate == question.predicate)
 }
 
-/// The answer to one question; nothing if no claim passes the filter.
+/// What came of one question.
+enum Resolved {
+    /// Its answer, and the bytes that its claims take.
+    Answer(Answer, u64),
+    /// A claim on it is damaged, and without that claim the answer might be another one.
+    Damaged(Damaged),
+    /// No claim on it passes the filter.
+    Nothing,
+}
+
 fn resolve(
     reader: &Reader,
     plan: &QueryPlan,
     as_of: Stamp,
     question: &storage::store::Question,
-) -> Result<Option<Answer>, ReadError> {
-    let claims =
-        reader.claims(&question.subject, &question.predicate, as_of, QUESTION_CLAIMS_MAX, QUESTION_BYTES_MAX)?;
-    let stored = claims.records;
-    let mut seen = Vec::with_capacity(stored.len());
-    let mut claims = Vec::with_capacity(stored.len());
-    for record in &stored {
-        let Some(archived) = record.assertion() else { continue };
-        let claim = Claim::of(record.id(), record.stamp(), archived);
-        if passes(&plan.filter, &claim) {
-            claims.push(claim);
-            seen.push(record);
-        }
+    bytes_max: u64,
+) -> Result<Resolved, ReadError> {
+    let found = reader.claims(&question.subject, &question.predicate, as_of, QUESTION_CLAIMS_MAX, bytes_max)?;
+    if let Some(position) = found.damaged.first() {
+        return Ok(Resolved::Damaged(Damaged {
+            question: api_question(question.clone()),
+            position: position.to_string(),
+        }));
     }
-    if claims.is_empty() {
-        return Ok(None);
+    let claim = |record| StoredRecord::assertion(record).map(|signed| Claim::of(record.id(), record.stamp(), signed));
+    let claims: Vec<_> = found.records.iter().filter_map(claim).collect();
+    let chosen = |claim: &Claim<'_>| passes(&plan.filter, claim);
+    if !claims.iter().any(chosen) {
+        return Ok(Resolved::Nothing);
     }
-    let resolution = lens::resolve(plan.lens, &claims, &plan.terms(as_of));
-    let views = seen.into_iter().filter_map(view).collect();
-    Ok(Some(Answer { question: api_question(question.clone()), claims: views, resolution }))
+    let resolution = lens::resolve_chosen(plan.lens, &claims, &plan.terms(as_of), &chosen);
+    let bytes = found.records.iter().map(|record| record.archive().len() as u64).sum();
+    let views = found.records.iter().filter_map(view).collect();
+    let question = api_question(question.clone());
+    Ok(Resolved::Answer(Answer { question, claims: views, resolution }, bytes))
 }
 
 fn passes(filter: &Filter, claim: &Claim<'_>) -> bool {

@@ -5,15 +5,16 @@
 
 use super::chain;
 use super::gate::Verdicts;
+use super::reserve::Reserve;
 use super::state::NodeState;
 use api::database::{Durable, EraseError, Erasure, Outcome, Receipt, SubmitError, SubmitTerms};
-use model::{AgentId, Body, Record, RecordId, Refusal, Timestamp};
+use model::{AgentId, Body, Code, Record, RecordId, Refusal, Timestamp};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use storage::log::{LogError, SpareJob};
-use storage::store::{self, AppendError, Appended, Appender, Lookup, Reader};
+use storage::store::{self, AppendError, Appended, Appender, Lookup, Reader, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 /// The most records of one commit: about 1 MiB of ordinary claims.
@@ -53,6 +54,8 @@ pub(super) struct Writer {
     pub(super) state: Arc<NodeState>,
     /// The key under which erasures are recorded: the node's own, since its operator asked for them.
     pub(super) eraser: AgentId,
+    /// Room that must be left on the disks, so that neither log nor index ever meets a full one.
+    pub(super) reserve: Reserve,
     /// Where the preparation of the next segment is done; a full queue means that one is under way.
     pub(super) spares: SyncSender<SpareJob>,
 }
@@ -109,10 +112,12 @@ impl Writer {
         self.commit(writes);
     }
 
-    /// Seals the open segment if compacting it would gain something. A failure is only logged: appends meet it too.
+    /// Seals the open segment if compacting it would gain something.
     fn roll(&mut self) {
-        if let Err(error) = self.appender.roll() {
-            tracing::warn!(error = &error as &dyn Error, "no new segment could be begun");
+        match self.appender.roll() {
+            Ok(()) => {}
+            Err(error @ StoreError::Log(LogError::Stopped(_))) => self.state.stop_for_good(chain(&error)),
+            Err(error) => tracing::warn!(error = &error as &dyn Error, "no new segment could be begun"),
         }
     }
 
@@ -168,6 +173,10 @@ impl Writer {
         if records.is_empty() {
             return Ok(Vec::new());
         }
+        if self.reserve.is_short() {
+            self.state.set_disk_full(true);
+            return Err(SubmitError::DiskFull);
+        }
         if let Some(trouble) = self.state.clock_trouble() {
             return Err(SubmitError::NotReady { what: format!("clock: {trouble}") });
         }
@@ -195,6 +204,10 @@ impl Writer {
             }
             Appended::Exists { stamp } => Outcome::Exists(durable(stamp)),
             Appended::Erased => return Err(SubmitError::Erased),
+            Appended::TooLarge => {
+                let expected = "a record that fits in a segment of this node's log (log.segment_bytes_max)";
+                return Err(Refusal::new(Code::TooLarge, "body", expected).into());
+            }
         };
         Ok(Receipt { id: sent.id, outcome, target_known: self.target_known(&sent) })
     }
@@ -213,7 +226,7 @@ impl Writer {
     /// Of a vote: whether its target is here. Unknown if the index cannot tell at the moment.
     fn target_known(&self, sent: &Sent) -> Option<bool> {
         let target = sent.target?;
-        self.reader.get(&target).ok().map(|lookup| matches!(lookup, Lookup::Found(_) | Lookup::Damaged(_)))
+        self.reader.get(&target).ok().map(|lookup| !matches!(lookup, Lookup::Absent))
     }
 
     fn erase(&mut self, id: RecordId) -> Result<Erasure, EraseError> {

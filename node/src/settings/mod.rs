@@ -96,7 +96,9 @@ settings! {
     /// Memory the index may use for its cache.
     index_cache_bytes: u64 = "64MiB", "index.cache_bytes", Kind::Bytes { min: MIB, max: 1024 * GIB };
     /// The size at which a segment of the claim log is sealed and the next one begun.
-    log_segment_bytes_max: u64 = "64MiB", "log.segment_bytes_max", Kind::Bytes { min: MIB, max: 2 * GIB };
+    log_segment_bytes_max: u64 = "64MiB", "log.segment_bytes_max", Kind::Bytes { min: MIB, max: GIB };
+    /// How much must be free on the disks of log and index; with less, writes get 507 and reads go on.
+    disk_free_bytes_min: u64 = "256MiB", "disk.free_bytes_min", Kind::Bytes { min: 0, max: 1 << 50 };
     /// How fast the scrubber re-reads the claim log, per second; 0 switches it off.
     scrub_bytes_per_second: u64 = "8MiB", "scrub.bytes_per_second", Kind::Bytes { min: 0, max: 64 * GIB };
     /// How much of a sealed segment may be garbage, in percent, before it is rewritten; 100 only after an erasure.

@@ -99,7 +99,7 @@ fn wrong_values_name_setting_source_value_and_what_would_be_accepted() {
         data_dir cannot be 5 (in stemedb.toml): expected a path
         index.engine cannot be "rocks" (in stemedb.toml): expected sled or fjall
         bind_addr cannot be "localhost" (from the environment variable STEMEDB_BIND_ADDR): expected an IP address and a port, like 127.0.0.1:18180 or [::]:18180
-        log.segment_bytes_max cannot be "1GB/s" (from the flag --log-segment-bytes-max): expected a size from 1MiB to 2GiB, like 64MiB"#]]
+        log.segment_bytes_max cannot be "1GB/s" (from the flag --log-segment-bytes-max): expected a size from 1MiB to 1GiB, like 64MiB"#]]
     .assert_eq(&refusal(
         "data_dir = 5\nindex.engine = 'rocks'",
         &[("STEMEDB_BIND_ADDR", "localhost")],

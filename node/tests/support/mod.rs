@@ -12,8 +12,9 @@
 use ed25519_dalek::SigningKey;
 use model::record::{
     Assertion, Authors, Confidence, Lifecycle, Meta, Object, Predicate, SourceClass, Subject, Text, Validity, Vector,
+    Weight,
 };
-use model::{AgentId, Body, Record, Timestamp, acceptance};
+use model::{AgentId, Body, Record, RecordId, Timestamp, Vote, acceptance};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -148,4 +149,16 @@ pub fn claim(signer: &SigningKey, subject: &str, predicate: &str, value: &str, t
         meta: Meta::default(),
     };
     acceptance::sign(Body::Assertion(Box::new(assertion)), std::slice::from_ref(signer)).unwrap()
+}
+
+/// A signed vote for `target`, said to be about `subject`.
+pub fn vote(signer: &SigningKey, subject: &str, target: RecordId) -> Record {
+    let vote = Vote {
+        authors: Authors::new(vec![AgentId(signer.verifying_key().to_bytes())]).unwrap(),
+        timestamp: Timestamp::from_ms(1).unwrap(),
+        subject: Subject::new(subject).unwrap(),
+        target,
+        weight: Weight::new(1.0).unwrap(),
+    };
+    acceptance::sign(Body::Vote(Box::new(vote)), std::slice::from_ref(signer)).unwrap()
 }

@@ -19,7 +19,10 @@ impl Refused {
     /// For a person.
     pub fn text(&self) -> String {
         let Self { line, code, field, expected } = self;
-        format!("line {line}: {field}: expected {expected} ({code})")
+        match code.as_str() {
+            "erased" => format!("line {line}: {expected} ({code})"),
+            _ => format!("line {line}: {field}: expected {expected} ({code})"),
+        }
     }
 
     /// For a program.

@@ -18,6 +18,16 @@ pub(super) struct Page {
 pub(super) struct Meta {
     pub(super) lens: String,
     pub(super) cursor: Option<String>,
+    #[serde(default)]
+    pub(super) damaged: Vec<Unanswered>,
+}
+
+/// A question without an answer, since a claim on it is damaged.
+#[derive(Deserialize)]
+pub(super) struct Unanswered {
+    pub(super) subject: String,
+    pub(super) predicate: String,
+    pub(super) position: String,
 }
 
 #[derive(Deserialize)]

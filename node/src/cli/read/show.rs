@@ -2,7 +2,7 @@
 //!
 //! For a person ids are shortened and long texts cut; whatever reads a pipe gets them whole.
 
-use super::shape::{Answer, Answered, Claim, Conflict, Excluded, Object, Outcome, Position, Tier};
+use super::shape::{Answer, Answered, Claim, Conflict, Excluded, Object, Outcome, Position, Tier, Unanswered};
 use crate::cli::console::{Console, Tone};
 use crate::cli::text::{ago, bar, date, fraction, harmless, number, percent, short};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
@@ -25,7 +25,7 @@ pub(super) struct Show<'a, 'c> {
 impl Show<'_, '_> {
     pub(super) fn answer(&mut self, answered: &Answered) -> io::Result<()> {
         let meta = &answered.meta;
-        if answered.result.answers.is_empty() {
+        if answered.result.answers.is_empty() && meta.damaged.is_empty() && meta.cursor.is_none() {
             return self.console.line("Nobody claims anything on that.");
         }
         for (position, answer) in answered.result.answers.iter().enumerate() {
@@ -35,6 +35,16 @@ impl Show<'_, '_> {
             self.heading(answer, &meta.lens)?;
             self.outcome(&answer.outcome)?;
             self.excluded(&answer.excluded)?;
+        }
+        for damaged in &meta.damaged {
+            let Unanswered { subject, predicate, position } = damaged;
+            let warning = format!(
+                "{}  {}  not answered: a claim is damaged on the node's disk at {position}; send it again to mend it",
+                harmless(subject),
+                harmless(predicate)
+            );
+            let warning = self.console.paint(Tone::Bad, &warning);
+            self.console.line(warning)?;
         }
         if let Some(cursor) = &meta.cursor {
             let hint = format!("There may be more: --cursor {cursor}");
