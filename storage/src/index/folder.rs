@@ -5,13 +5,19 @@
 //! `set-aside-N` for whoever wants to know what happened, the newest one only.
 
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Before the number of an index in use.
 const INDEX: &str = "index-";
 /// Before the number of one that was given up.
 const SET_ASIDE: &str = "set-aside-";
+/// The file that finds out whether there is room.
+const ROOM: &str = "room";
+/// So much room an index that had none must find before it is tried again: 16 MiB.
+const ROOM_BYTES: usize = 16 << 20;
+/// What the file is filled with; not zeros, which some file systems do not store.
+const ROOM_CHUNK: [u8; 4 << 10] = [0xA5; 4 << 10];
 
 /// The folder of index number `number` below `dir`.
 pub fn folder(dir: &Path, number: u32) -> PathBuf {
@@ -40,6 +46,16 @@ pub fn set_aside_all(dir: &Path) -> io::Result<u32> {
         remove_if_there(&dir.join(format!("{SET_ASIDE}{number}")))?;
     }
     Ok(last + 1)
+}
+
+/// Whether a file of [`ROOM_BYTES`] fits beside the indexes below `dir`. Leaves nothing behind. Cost: writes and syncs it.
+pub fn has_room(dir: &Path) -> bool {
+    let path = dir.join(ROOM);
+    let filled = std::fs::File::create(&path).and_then(|mut file| {
+        (0..ROOM_BYTES / ROOM_CHUNK.len()).try_for_each(|_| file.write_all(&ROOM_CHUNK))?;
+        file.sync_all()
+    });
+    filled.and(std::fs::remove_file(&path)).is_ok()
 }
 
 fn numbers(dir: &Path, name: &str) -> io::Result<Vec<u32>> {

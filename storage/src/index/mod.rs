@@ -21,6 +21,7 @@ pub use engine::{Engine, Settings, UnknownEngine};
 
 use std::collections::{BTreeMap, btree_map};
 use std::fmt;
+use std::io;
 use std::ops::{Bound, ControlFlow};
 
 /// An ordered map from byte strings to byte strings, written in atomic batches.
@@ -88,6 +89,19 @@ pub enum IndexError {
     /// An entry does not say what the log says. Set the folder aside and rebuild.
     #[error("the index disagrees with the log: {0}")]
     Disagrees(String),
+}
+
+impl IndexError {
+    /// Whether the engine found no room on its disk. What it holds can still be read; whether it takes writes again once
+    /// there is room is up to the engine: sled and fjall do not.
+    pub fn is_no_room(&self) -> bool {
+        let Self::Broken { source, .. } = self else { return false };
+        let first: &(dyn std::error::Error + 'static) = source.as_ref();
+        let mut chain = std::iter::successors(Some(first), |error| error.source());
+        chain.any(|error| {
+            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
+        })
+    }
 }
 
 /// Changes that are applied together, at most one a key: a later change of a key replaces the earlier one.

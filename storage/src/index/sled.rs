@@ -5,6 +5,7 @@
 
 use super::guard::guarded;
 use super::{Batch, Engine, Index, IndexError, Settings, Visit, scan_start};
+use std::io;
 use std::path::Path;
 
 /// An index in a folder of sled's.
@@ -21,9 +22,14 @@ impl SledIndex {
             .path(folder)
             .cache_capacity(settings.cache_bytes)
             .segment_size(settings.sled_segment_bytes);
-        let tree = guarded(Engine::Sled, "open", || config.open())?;
+        let tree = guarded(Engine::Sled, "open", || config.open().map_err(plain))?;
         Ok(Self { tree })
     }
+}
+
+/// sled's errors do not name their source, so an error of the disk is taken out of them.
+fn plain(error: ::sled::Error) -> io::Error {
+    if let ::sled::Error::Io(error) = error { error } else { io::Error::other(error) }
 }
 
 impl Index for SledIndex {
@@ -35,27 +41,27 @@ impl Index for SledIndex {
                 None => changes.remove(key),
             }
         }
-        guarded(Engine::Sled, "write", || self.tree.apply_batch(changes))
+        guarded(Engine::Sled, "write", || self.tree.apply_batch(changes).map_err(plain))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        let value = guarded(Engine::Sled, "read", || self.tree.get(key))?;
+        let value = guarded(Engine::Sled, "read", || self.tree.get(key).map_err(plain))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], visit: &mut Visit<'_>) -> Result<(), IndexError> {
         guarded(Engine::Sled, "scan", || {
             for entry in self.tree.range(scan_start(prefix, from)..) {
-                let (key, value) = entry?;
+                let (key, value) = entry.map_err(plain)?;
                 if !key.starts_with(prefix) || visit(&key, &value).is_break() {
                     break;
                 }
             }
-            Ok::<_, ::sled::Error>(())
+            Ok::<_, io::Error>(())
         })
     }
 
     fn flush(&self) -> Result<(), IndexError> {
-        guarded(Engine::Sled, "flush", || self.tree.flush()).map(|_bytes| ())
+        guarded(Engine::Sled, "flush", || self.tree.flush().map_err(plain)).map(|_bytes| ())
     }
 }

@@ -13,7 +13,7 @@ use super::rebuild::STEP_FRAMES;
 use super::shared::{Place, Shared, State, Writer};
 use super::summary::{Summary, about};
 use super::{OpenReport, Reader, RebuildReason, Setup, Store};
-use crate::index::{Index, folder};
+use crate::index::{Index, IndexError, folder};
 use crate::log::{DamageKind, Log, Position, Recovery};
 use model::Stamp;
 use model::clock::Clock;
@@ -179,10 +179,38 @@ impl Shared {
         if !self.has_index() {
             self.start_over(writer)?;
         }
+        if self.lacks_room() && !self.try_again(writer)? {
+            return Ok(0);
+        }
         match self.catch_up(writer)? {
             0 => self.check_on(writer).map_err(StoreError::from),
             frames => Ok(frames),
         }
+    }
+
+    /// After an engine found no room: goes on where it stopped if there is room now, or gives it up if it does not take
+    /// it. Returns `false` while there is none.
+    fn try_again(&self, writer: &mut Writer) -> Result<bool, StoreError> {
+        if self.place.engine.has_folder() && !folder::has_room(&self.place.db_dir) {
+            return Ok(false);
+        }
+        self.room_found();
+        // Whether the batch that met the end of the disk was applied, only the index knows.
+        let summary = self.with_index(|index| {
+            index.flush()?;
+            let lost = || IndexError::Disagrees("it does not know any more how far it is".to_owned()).into();
+            self.summary_of(index)?.ok_or_else(lost)
+        });
+        match summary {
+            Ok(summary) => writer.summary = summary,
+            Err(ReadError::Index(error)) if error.is_no_room() => {
+                self.room_found();
+                self.give_up(&error);
+                self.start_over(writer)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(true)
     }
 
     /// Closes the index so that the next start can trust it. Cost: reads the whole folder.

@@ -14,7 +14,7 @@ use crate::index::{Engine, Index, IndexError};
 use crate::log::{Compactor, LogReader, Position};
 use model::Stamp;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Where the store is, and what it was told.
@@ -98,6 +98,8 @@ pub(super) struct Shared {
     pub(super) compactor: Compactor,
     writer: Mutex<Writer>,
     slot: RwLock<Slot>,
+    /// An engine found no room on its disk; changed by those who hold the writer, but set by anybody.
+    no_room: AtomicBool,
     /// Counts the indexes that were put in use; changes with the slot.
     generation: AtomicU64,
     published: RwLock<Published>,
@@ -122,6 +124,7 @@ impl Shared {
             compactor,
             writer: Mutex::new(Writer { summary: Summary::EMPTY, number: 0, check: None, rewrites: 0 }),
             slot: RwLock::new(Slot::Broken),
+            no_room: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             published: RwLock::new(published),
             moment: Mutex::new(moment),
@@ -158,10 +161,36 @@ impl Shared {
             Slot::Closed => Err(ReadError::Closed),
         };
         drop(slot);
-        if let Err(ReadError::Index(error)) = &result {
-            self.give_up_on(error, Some(generation));
+        match &result {
+            Err(ReadError::Index(error)) if error.is_no_room() => self.fall_behind(error),
+            Err(ReadError::Index(error)) => self.give_up_on(error, Some(generation)),
+            _ => {}
         }
         result
+    }
+
+    /// An engine found no room on its disk. What the index holds is still true, so reads by id go on with it: what they
+    /// do not find was never acknowledged. A rebuild now would find no room either.
+    fn fall_behind(&self, error: &IndexError) {
+        if !self.no_room.swap(true, Ordering::Relaxed) {
+            let error = error as &dyn std::error::Error;
+            tracing::error!(error, "there is no room for the index; writes and queries wait until there is");
+        }
+        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        if published.state == State::Ready {
+            let progress = Progress { done: self.total(), total: self.total() };
+            published.state = State::Rebuilding { ids_known: true, progress };
+        }
+    }
+
+    /// Whether an engine found no room on its disk and nobody looked since.
+    pub(super) fn lacks_room(&self) -> bool {
+        self.no_room.load(Ordering::Relaxed)
+    }
+
+    /// There is room again.
+    pub(super) fn room_found(&self) {
+        self.no_room.store(false, Ordering::Relaxed);
     }
 
     /// Whether the index has what is needed.
@@ -231,7 +260,14 @@ impl Shared {
             return; // given up or closed meanwhile, which has told them
         }
         let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
-        published.state = state;
+        // Without room the ids that are not known are those of records that were not acknowledged.
+        let exact = matches!(published.state, State::Ready | State::Rebuilding { ids_known: true, .. });
+        published.state = match state {
+            State::Rebuilding { progress, .. } if exact && self.lacks_room() => {
+                State::Rebuilding { ids_known: true, progress }
+            }
+            State::Ready | State::Rebuilding { .. } | State::Closed => state,
+        };
         published.counts = summary.counts;
         published.ids = summary.ids;
         published.applied = summary.postings;

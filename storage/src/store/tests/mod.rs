@@ -5,4 +5,5 @@ mod corruption;
 mod crashes;
 mod erasure;
 mod queries;
+mod room;
 mod world;
