@@ -223,9 +223,12 @@ impl Appender {
         let applied = shared.with_index(|index| {
             let mut changes = Changes::new(index, &shared.log, writer.summary.counts);
             for (position, frame) in positions.iter().zip(frames) {
-                match frame {
-                    Frame::Record(record) if unknown.contains(&record.id) => changes.take_unknown(*position, record)?,
-                    frame => changes.take(*position, frame)?,
+                if let Frame::Record(record) = frame
+                    && unknown.contains(&record.id)
+                {
+                    changes.take_unknown(*position, record)?;
+                } else {
+                    changes.take(*position, frame)?;
                 }
             }
             rewrites = u64::from(changes.rewrote());
