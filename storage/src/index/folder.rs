@@ -48,7 +48,7 @@ pub fn set_aside_all(dir: &Path) -> io::Result<u32> {
     Ok(last + 1)
 }
 
-/// Whether a file of [`ROOM_BYTES`] fits beside the indexes below `dir`. Leaves nothing behind. Cost: writes and syncs it.
+/// Whether a file of 16 MiB fits beside the indexes below `dir`. Leaves nothing behind. Cost: writes and syncs it.
 pub fn has_room(dir: &Path) -> bool {
     let path = dir.join(ROOM);
     let filled = std::fs::File::create(&path).and_then(|mut file| {

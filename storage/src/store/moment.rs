@@ -97,7 +97,8 @@ impl Moment {
             && let Some(flight) = self.flight.take()
             && flight.written
         {
-            self.published = self.published.max(flight.last);
+            // The clock may stand above the ceiling: on stamps of a batch that the log did not take.
+            self.published = self.published.max(flight.last.min(self.ceiling));
         }
     }
 }
@@ -258,6 +259,21 @@ mod tests {
                 }
             }
         }
+
+    #[test]
+    fn stamps_that_the_log_did_not_take_are_no_moments() {
+        let stamp = |ms| Stamp::new(ms, 0).unwrap();
+        let mut moment = Moment::new(stamp(START_MS));
+        moment.begin(stamp(START_MS), START_MS + 5);
+        moment.stamped(stamp(START_MS + 5), stamp(START_MS + 1_005));
+        moment.land();
+        assert_eq!(moment.now(START_MS + 9), stamp(START_MS), "the ceiling above them was not written either");
+        moment.begin(stamp(START_MS + 5), START_MS + 6);
+        moment.stamped(stamp(START_MS + 5), stamp(START_MS)); // a batch without new stamps: a record that is healed
+        moment.written();
+        moment.land();
+        assert_eq!(moment.now(START_MS + 9), stamp(START_MS));
+    }
 
     #[test]
     fn time_passes_up_to_the_ceiling_while_nothing_is_written() {
