@@ -9,7 +9,7 @@ use model::record::{Predicate, Subject};
 use model::{AgentId, Home, RecordId, Stamp};
 
 /// The version of the entries. An index of another version is rebuilt.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 
 /// What ends a subject or a predicate inside a key.
 const END: u8 = 0;
@@ -278,7 +278,8 @@ fn position(segment: u32, at: u32) -> Position {
     Position { segment, at }
 }
 
-fn position_bytes(position: Position) -> [u8; 8] {
+/// A position as it ends the keys of postings: segment, `at`.
+pub fn position_bytes(position: Position) -> [u8; 8] {
     (u64::from(position.segment) << 32 | u64::from(position.at)).to_be_bytes()
 }
 

@@ -5,9 +5,9 @@
 //! order never change. Appends and reads go on meanwhile.
 
 use super::batch::{BATCH_HEADER, BatchHeader, Owner};
-use super::bytes::{align, narrow, wide};
+use super::bytes::{align, narrow, u32_at, wide};
 use super::error::{LogError, ReadError};
-use super::frame::{Frame, SealReason};
+use super::frame::{Frame, Lost, PAIR, SealReason};
 use super::manifest::{Entry, Sealed};
 use super::position::Position;
 use super::report::{Damage, DamageKind};
@@ -39,12 +39,63 @@ pub struct Compacted {
     pub bytes_before: u64,
     /// The length of the new one.
     pub bytes_after: u64,
-    /// What was damaged in the old one: copied to `damaged/`, and not in the new one.
+    /// What was damaged in the old one, and is not in the new one: copied to `damaged/`, unless a body was erased.
     pub damages: Vec<Damage>,
+}
+
+/// What a store knows of the frames of a segment that is compacted.
+pub trait Knowledge {
+    /// Whether a frame is needed; asked for all but seals and tables.
+    fn needs(&mut self, position: Position, frame: &Frame<'_>) -> bool;
+
+    /// What damaged frames lay from `from` up to `to`, as far as it is known: each stays known as lost.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from telling; the segment is not compacted then.
+    fn lost(&mut self, from: Position, to: Position) -> io::Result<Vec<Lost>>;
+
+    /// Whether a body in the segment was erased: then nothing damaged is copied aside, and copies from before go, for
+    /// nobody can tell what they hold.
+    fn erases(&self) -> bool;
+}
+
+/// A caller that knows only what it needs.
+struct Needs<'k>(&'k mut dyn FnMut(Position, &Frame<'_>) -> bool);
+
+impl Knowledge for Needs<'_> {
+    fn needs(&mut self, position: Position, frame: &Frame<'_>) -> bool {
+        (self.0)(position, frame)
+    }
+
+    fn lost(&mut self, _: Position, _: Position) -> io::Result<Vec<Lost>> {
+        Ok(Vec::new())
+    }
+
+    fn erases(&self) -> bool {
+        false
+    }
 }
 
 impl Compactor {
     /// Rewrites a sealed segment with the frames for which `keep` says true; it is asked for all but seals and tables.
+    ///
+    /// As [`Compactor::compact_knowing`], by a caller that does not know what damaged frames were.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn compact(
+        &self,
+        segment: u32,
+        now: Stamp,
+        keep: &mut dyn FnMut(Position, &Frame<'_>) -> bool,
+    ) -> Result<Compacted, LogError> {
+        self.compact_knowing(segment, now, &mut Needs(keep))
+    }
+
+    /// Rewrites a sealed segment with the frames that are needed, and with a `lost` frame for each damaged one that is
+    /// known.
     ///
     /// `now` goes into the frames that compaction writes itself. Cost: the segment is read and what is kept of it is
     /// written and synced. Memory: 8 bytes a kept frame and one batch.
@@ -53,12 +104,7 @@ impl Compactor {
     ///
     /// [`LogError::NotSealed`], [`LogError::DiskFull`], [`LogError::Upgrade`] or [`LogError::Io`]; the old generation
     /// is still there and in use.
-    pub fn compact(
-        &self,
-        segment: u32,
-        now: Stamp,
-        keep: &mut dyn FnMut(Position, &Frame<'_>) -> bool,
-    ) -> Result<Compacted, LogError> {
+    pub fn compact_knowing(&self, segment: u32, now: Stamp, known: &mut dyn Knowledge) -> Result<Compacted, LogError> {
         let shared = self.shared.as_ref();
         let _one_at_a_time = shared.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = shared.manifest().segments.get(&segment).copied();
@@ -68,7 +114,7 @@ impl Compactor {
             return Err(LogError::NotSealed(segment));
         };
         let generation = entry.generation.saturating_add(1);
-        let written = self.write(&old, generation, (sealed.last, now), keep);
+        let written = self.write(&old, generation, (sealed.last, now), known);
         if written.is_err() {
             // It takes room on a disk that may be full. If this fails too, the next start removes it.
             drop(shared.disk.remove(&shared.dir.join(COMPACTING)));
@@ -83,6 +129,9 @@ impl Compactor {
         let old_path = shared.dir.join(file_name(segment, old.generation));
         let removed = shared.disk.remove(&old_path).and_then(|()| shared.disk.sync_dir(&shared.dir));
         removed.map_err(failed("remove a superseded segment"))?;
+        if known.erases() {
+            shared.remove_copies(segment).map_err(failed("remove copies of damaged bytes"))?;
+        }
         Ok(Compacted {
             frames_kept: written.kept,
             frames_dropped: written.dropped,
@@ -98,7 +147,7 @@ impl Compactor {
         old: &Segment,
         generation: u32,
         (last_number, now): (u64, Stamp),
-        keep: &mut dyn FnMut(Position, &Frame<'_>) -> bool,
+        known: &mut dyn Knowledge,
     ) -> Result<Rewrite, LogError> {
         let shared = self.shared.as_ref();
         let path = shared.dir.join(COMPACTING);
@@ -119,11 +168,13 @@ impl Compactor {
                 Found::Batch { header, frames_at, .. } => (frames_at, Some(header.number)),
                 Found::Broken { from, .. } | Found::Tail { frames_at: from, .. } => (from, None),
             };
-            self.copy_frames(old, walk.bytes(), from, &mut rewrite, keep)?;
-            if let Some(number) = number {
+            self.copy_frames(old, walk.bytes(), from, &mut rewrite, known)?;
+            // The last batch carries the last number, and the old segment need not have ended with a batch of its own.
+            if let Some(number) = number.filter(|number| *number < last_number) {
                 rewrite.flush_if_long(number).map_err(failed("write a compacted segment"))?;
             }
         }
+        rewrite.mark_lost(old, u32::MAX, known)?;
         rewrite.close(last_number, now).map_err(failed("write a compacted segment"))?;
         Ok(rewrite)
     }
@@ -135,34 +186,51 @@ impl Compactor {
         bytes: &[u8],
         base: u32,
         rewrite: &mut Rewrite,
-        keep: &mut dyn FnMut(Position, &Frame<'_>) -> bool,
+        known: &mut dyn Knowledge,
     ) -> Result<(), LogError> {
         let mut outcome = Ok(());
         pieces(bytes, base, old.is_compacted(), &mut |piece| match piece {
             Piece::Bad(from, to) if outcome.is_ok() => {
-                let bad = bytes.get(wide(from - base)..wide(to - base)).unwrap_or_default();
-                let copied = self.shared.copy_aside(old.number(), old.generation, from, bad);
-                match copied.map_err(failed("copy damaged bytes aside")) {
-                    Ok(copy) => {
-                        let damage = Damage::new(DamageKind::Frames, old, from, to);
-                        rewrite.damages.push(Damage { copy: Some(copy), ..damage });
-                    }
-                    Err(error) => outcome = Err(error),
-                }
+                let content = bytes.get(wide(from - base)..wide(to - base)).unwrap_or_default();
+                outcome = self.set_aside(old, from, content, rewrite, known.erases());
+                rewrite.bad.get_or_insert((from, to)).1 = to;
             }
             Piece::Bad(..) => {}
             Piece::Frame(_, checked) => {
                 let at = Position { segment: old.number(), at: checked.header.at };
+                if let Err(error) = rewrite.mark_lost(old, at.at, known) {
+                    outcome = Err(error);
+                }
                 match checked.decode() {
                     Err(source) => outcome = Err(LogError::Upgrade { at, source }),
                     Ok(Frame::Offsets { .. }) => {}
                     Ok(Frame::Seal { reason, .. }) => rewrite.seal = (at.at, reason),
-                    Ok(frame) if keep(at, &frame) => rewrite.take(at.at, checked.bytes),
+                    Ok(frame) if known.needs(at, &frame) => rewrite.take(at.at, checked.bytes),
                     Ok(_) => rewrite.dropped += 1,
                 }
+                rewrite.last_read = at.at;
             }
         });
-        outcome
+        outcome?;
+        if old.is_compacted() { Ok(()) } else { rewrite.mark_lost(old, u32::MAX, known) }
+    }
+
+    /// Takes note of damaged bytes, and copies them aside unless a body in the segment was erased.
+    fn set_aside(
+        &self,
+        old: &Segment,
+        from: u32,
+        bad: &[u8],
+        rewrite: &mut Rewrite,
+        erases: bool,
+    ) -> Result<(), LogError> {
+        let mut damage = Damage::new(DamageKind::Frames, old, from, from.saturating_add(narrow(bad.len())));
+        if !erases {
+            let copied = self.shared.copy_aside(old.number(), old.generation, from, bad);
+            damage.copy = Some(copied.map_err(failed("copy damaged bytes aside"))?);
+        }
+        rewrite.damages.push(damage);
+        Ok(())
     }
 
     /// Gives the new generation its name and opens it.
@@ -201,6 +269,10 @@ struct Rewrite {
     /// The old seal: its `at` and its reason.
     seal: (u32, SealReason),
     last: (u32, BatchHeader),
+    /// The `at` of the last frame that was read from the old segment.
+    last_read: u32,
+    /// Damaged bytes of the old segment, of which it was not asked yet what they were.
+    bad: Option<(u32, u32)>,
     kept: u64,
     dropped: u64,
     damages: Vec<Damage>,
@@ -219,6 +291,8 @@ impl Rewrite {
             pairs: Vec::new(),
             seal: (0, SealReason::Full),
             last: (SEGMENT_HEADER, none),
+            last_read: 0,
+            bad: None,
             kept: 0,
             dropped: 0,
             damages: Vec::new(),
@@ -228,6 +302,24 @@ impl Rewrite {
     /// Where the next frame goes.
     fn offset(&self) -> u32 {
         align(self.end).saturating_add(narrow(self.buffer.len()))
+    }
+
+    /// Puts a `lost` frame in the place of each known frame among the damaged bytes that were read last; `next` is the
+    /// `at` of the frame that follows.
+    fn mark_lost(&mut self, old: &Segment, next: u32, known: &mut dyn Knowledge) -> Result<(), LogError> {
+        let Some((from, to)) = self.bad.take() else { return Ok(()) };
+        let place = |at| Position { segment: old.number(), at };
+        // In a compacted segment offsets are no positions, but positions ascend there too.
+        let after = self.last_read.saturating_add(1);
+        let (from, to) = if old.is_compacted() { (after, next) } else { (from, to) };
+        let mut lost = known.lost(place(from), place(to)).map_err(failed("tell what was damaged"))?;
+        lost.sort_unstable_by_key(|lost| lost.position);
+        for lost in lost {
+            let mut frame = Vec::new();
+            Frame::Lost(lost).encode(lost.position.at, &mut frame);
+            self.take(lost.position.at, &frame);
+        }
+        Ok(())
     }
 
     fn take(&mut self, at: u32, frame: &[u8]) {
@@ -268,6 +360,9 @@ impl Rewrite {
     fn close(&mut self, last_number: u64, now: Stamp) -> io::Result<()> {
         let (seal_at, reason) = self.seal;
         let pairs = std::mem::take(&mut self.pairs);
+        // The old segment need not have ended with a seal; positions ascend all the same.
+        let last_at = pairs.last_chunk::<PAIR>().and_then(|pair| u32_at(pair, 0)).unwrap_or_default();
+        let seal_at = seal_at.max(last_at);
         Frame::Offsets { now, pairs: &pairs }.encode(seal_at, &mut self.buffer);
         Frame::Seal { now, reason }.encode(seal_at, &mut self.buffer);
         self.frames += 2;

@@ -4,6 +4,7 @@
 //! CRC was found right, so what is wrong after that is a release that is too old, never the disk.
 
 use super::bytes::{array, narrow, u16_at, u32_at, u64_at, wide};
+use super::position::Position;
 use model::{AgentId, Home, RecordId, Stamp, Timestamp};
 
 /// The length of a frame's header in bytes.
@@ -19,7 +20,9 @@ const ERASED_PAYLOAD: usize = 32 + 32 + 32 + 8;
 /// One pair of an offsets table: `at` and offset.
 pub(super) const PAIR: usize = 8;
 /// The types, as they stand in a header.
-const TYPES: std::ops::RangeInclusive<u8> = 1..=10;
+const TYPES: std::ops::RangeInclusive<u8> = 1..=11;
+/// The length of a `lost` payload: segment, `at`, length, kind, id.
+const LOST_PAYLOAD: usize = 4 + 4 + 4 + RECORD_PREFIX;
 /// The types that are of no home: ceiling, seal, offsets. They state 256.
 const WITHOUT_HOME: [u8; 3] = [4, 9, 10];
 
@@ -62,6 +65,26 @@ pub struct StoredRecord<'a> {
     /// The rkyv archive of the signed body. Not checked to be one.
     pub archive: &'a [u8],
 }
+
+/// A record or an erasure whose frame is damaged: what is known of it all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The partition it lives in.
+    pub home: Home,
+    /// Its stamp.
+    pub stamp: Stamp,
+    /// Where the damaged frame was.
+    pub position: Position,
+    /// The length that it had, header included.
+    pub length: u32,
+    /// What the record was; `None` if the frame was the erasure of one.
+    pub kind: Option<RecordKind>,
+    /// Its name.
+    pub id: RecordId,
+}
+
+/// What a `lost` frame states as the kind of an erasure.
+const LOST_ERASURE: u8 = 0;
 
 /// Why a batch ends the log for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,6 +170,9 @@ pub enum Frame<'a> {
         /// Pairs of `at` and offset, 4 bytes each, ascending.
         pairs: &'a [u8],
     },
+    /// A frame is damaged. Compaction leaves it in the place of that frame; an erasure of what cannot be read writes it
+    /// first.
+    Lost(Lost),
 }
 
 /// Why a frame with a right CRC cannot be read: a newer release wrote it. Upgrade this node.
@@ -155,7 +181,7 @@ pub enum FrameError {
     /// Its version is not the one that this release writes.
     #[error("frame version {0} is unknown to this release; upgrade the node")]
     Version(u8),
-    /// Its type is not one of the ten.
+    /// Its type is not one of the eleven.
     #[error("frame type {0} is unknown to this release; upgrade the node")]
     Type(u8),
     /// Its payload is not of the form that its type has.
@@ -173,7 +199,7 @@ impl Frame<'_> {
     pub fn record_stamp(&self) -> Option<Stamp> {
         match self {
             Self::Record(record) | Self::Hint(record) => Some(record.stamp),
-            Self::Stamp { stamp, .. } | Self::Erased { stamp, .. } => Some(*stamp),
+            Self::Stamp { stamp, .. } | Self::Erased { stamp, .. } | Self::Lost(Lost { stamp, .. }) => Some(*stamp),
             Self::Close { .. }
             | Self::Ceiling { .. }
             | Self::HomeDropped { .. }
@@ -181,6 +207,11 @@ impl Frame<'_> {
             | Self::Seal { .. }
             | Self::Offsets { .. } => None,
         }
+    }
+
+    /// Whether this stands in the place of a damaged frame, at `position`.
+    pub(super) fn marks_loss_at(&self, position: Position) -> bool {
+        matches!(self, Self::Lost(lost) if lost.position == position)
     }
 
     fn payload_length(&self) -> usize {
@@ -192,6 +223,7 @@ impl Frame<'_> {
             Self::Erased { .. } => ERASED_PAYLOAD,
             Self::Seal { .. } => 1,
             Self::Offsets { pairs, .. } => pairs.len(),
+            Self::Lost(_) => LOST_PAYLOAD,
         }
     }
 
@@ -208,6 +240,7 @@ impl Frame<'_> {
             Self::HintDone { home, now, .. } => (8, *home, *now),
             Self::Seal { now, .. } => (9, Home::GLOBAL, *now),
             Self::Offsets { now, .. } => (10, Home::GLOBAL, *now),
+            Self::Lost(lost) => (11, lost.home, lost.stamp),
         }
     }
 
@@ -251,6 +284,13 @@ impl Frame<'_> {
                 SealReason::CleanStop => 1,
             }),
             Self::Offsets { pairs, .. } => buffer.extend_from_slice(pairs),
+            Self::Lost(Lost { position, length, kind, id, .. }) => {
+                buffer.extend_from_slice(&position.segment.to_le_bytes());
+                buffer.extend_from_slice(&position.at.to_le_bytes());
+                buffer.extend_from_slice(&length.to_le_bytes());
+                buffer.push(kind.map_or(LOST_ERASURE, RecordKind::number));
+                buffer.extend_from_slice(id.as_ref());
+            }
         }
     }
 }
@@ -364,6 +404,13 @@ fn decode_payload(number: u8, home: Home, stamp: Stamp, payload: &[u8]) -> Optio
             },
         },
         10 => payload.len().is_multiple_of(PAIR).then_some(Frame::Offsets { now: stamp, pairs: payload })?,
+        11 => is(LOST_PAYLOAD).and_then(|()| {
+            let position = Position { segment: u32_at(payload, 0)?, at: u32_at(payload, 4)? };
+            let [kind] = array(payload, 12)?;
+            let id = RecordId(array(payload, 13)?);
+            let kind = if kind == LOST_ERASURE { None } else { Some(RecordKind::from_number(kind)?) };
+            Some(Frame::Lost(Lost { home, stamp, position, length: u32_at(payload, 8)?, kind, id }))
+        })?,
         _ => return None,
     })
 }
@@ -404,6 +451,15 @@ mod tests {
             Frame::Seal { now: stamp, reason: SealReason::Full },
             Frame::Seal { now: stamp, reason: SealReason::CleanStop },
             Frame::Offsets { now: stamp, pairs: &[1; 16] },
+            Frame::Lost(Lost {
+                home,
+                stamp,
+                position: Position { segment: 3, at: 96 },
+                length: 400,
+                kind: Some(RecordKind::Vote),
+                id,
+            }),
+            Frame::Lost(Lost { home, stamp, position: Position::START, length: 128, kind: None, id }),
         ]
     }
 
@@ -460,7 +516,7 @@ mod tests {
             CheckedFrame::read(&bytes).unwrap().decode().map(|_| ())
         };
         assert_eq!(changed(8, 2), Err(FrameError::Version(2)));
-        assert_eq!(changed(9, 11), Err(FrameError::Type(11)));
+        assert_eq!(changed(9, 12), Err(FrameError::Type(12)));
         assert_eq!(changed(9, 0), Err(FrameError::Type(0)));
         assert_eq!(changed(9, 1), Err(FrameError::Payload(1)));
         assert_eq!(changed(11, 2), Err(FrameError::Payload(5)));

@@ -31,9 +31,9 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use compact::{Compacted, Compactor};
+pub use compact::{Compacted, Compactor, Knowledge};
 pub use error::{LogError, ReadError};
-pub use frame::{FRAME_HEADER, Frame, FrameError, RecordKind, SealReason, StoredRecord};
+pub use frame::{FRAME_HEADER, Frame, FrameError, Lost, RecordKind, SealReason, StoredRecord};
 pub use position::Position;
 pub use reader::{Item, LogReader, OwnedFrame};
 pub use report::{Damage, DamageKind, Recovery};

@@ -3,7 +3,7 @@
 //! Every frame is checked against its CRC every time it is read. A reader never waits for the writer, never sees what
 //! is not durable, and never returns a frame that is not the one that was written there.
 
-use super::bytes::wide;
+use super::bytes::{narrow, wide};
 use super::error::ReadError;
 use super::frame::{CheckedFrame, Frame};
 use super::position::Position;
@@ -23,7 +23,7 @@ pub struct LogReader {
 /// One thing that a scan comes across, in log order.
 #[derive(Debug)]
 pub enum Item<'a> {
-    /// A frame; seals and offset tables too.
+    /// A frame; seals and offset tables too. Before a [`Frame::Lost`] in the place of a damaged frame comes a damage.
     Frame(Position, Frame<'a>),
     /// A stretch that is not what was written. Nothing in it is served.
     Damage(Damage),
@@ -141,7 +141,10 @@ fn read_at(segment: &Segment, position: Position, offset: u32, length: u32) -> R
     }
     let whole = CheckedFrame::read(&bytes).filter(|frame| frame.header.at == position.at);
     let frame = whole.filter(|frame| frame.bytes.len() == bytes.len()).ok_or(ReadError::Damaged(position))?;
-    frame.decode().map_err(|source| ReadError::Upgrade { at: position, source })?;
+    let decoded = frame.decode().map_err(|source| ReadError::Upgrade { at: position, source })?;
+    if decoded.marks_loss_at(position) {
+        return Err(ReadError::Damaged(position));
+    }
     Ok(OwnedFrame { position, bytes })
 }
 
@@ -181,10 +184,19 @@ pub(super) fn visit_next(
         }
         outcome = match piece {
             Piece::Bad(from, to) => Ok(visit(Item::Damage(Damage::new(DamageKind::Frames, segment, from, to)))),
-            Piece::Frame(_, frame) => {
+            Piece::Frame(offset, frame) => {
                 let at = place(frame.header.at);
+                let to = offset.saturating_add(narrow(frame.bytes.len()));
                 let decoded = frame.decode().map_err(|source| ReadError::Upgrade { at, source });
-                decoded.map(|frame| visit(Item::Frame(at, frame)))
+                decoded.map(|frame| {
+                    if frame.marks_loss_at(at) {
+                        let damage = Damage::new(DamageKind::Frames, segment, offset, to);
+                        if visit(Item::Damage(damage)).is_break() {
+                            return ControlFlow::Break(());
+                        }
+                    }
+                    visit(Item::Frame(at, frame))
+                })
             }
         };
     });

@@ -4,8 +4,8 @@
 //! open segment is read; what is wrong in sealed ones is found by scrubbing.
 //!
 //! What is cut from the end is replaced by zeros, and the log goes on behind it: a position never names two frames.
-//! Frames that are whole among what is cut are appended again before it is cut, so a crash in the middle leaves one or
-//! the other. Source for rewriting what is kept: Rebello et al., "Can applications recover from fsync failures?",
+//! Frames that are whole among what is cut are appended again before it is cut, in one batch or in a new segment, so a
+//! crash in the middle leaves one or the other. Source for rewriting what is kept: Rebello et al., "Can applications recover from fsync failures?",
 //! USENIX ATC 2020.
 
 use super::Settings;
@@ -86,15 +86,13 @@ fn finish(log: &mut Log, mut recovery: Recovery, cut: Option<Cut>) -> Result<Rec
     if let Some(Cut { segment, from, frames_at, bytes }) = cut {
         let frames = salvage(&segment, frames_at, bytes.get(wide(frames_at - from)..).unwrap_or_default())?;
         recovery.salvaged = u64::try_from(frames.len()).unwrap_or(u64::MAX);
-        let goes_on_behind = log.active.as_ref().is_none_or(|active| active.next > from);
-        if goes_on_behind {
+        if log.fits_in_one_batch(&frames) {
             log.append(&frames)?;
-        }
-        let zeros = vec![0; bytes.len()];
-        let cut = segment.file.write_all_at(&zeros, u64::from(from)).and_then(|()| segment.file.sync_data());
-        cut.map_err(failed("cut the damaged end of the log"))?;
-        if !goes_on_behind {
-            log.append(&frames)?;
+            let zeros = vec![0; bytes.len()];
+            let cut = segment.file.write_all_at(&zeros, u64::from(from)).and_then(|()| segment.file.sync_data());
+            cut.map_err(failed("cut the damaged end of the log"))?;
+        } else {
+            go_on_in_a_new_segment(log, &frames)?;
         }
     }
     if log.active.is_none() {
@@ -107,6 +105,20 @@ fn finish(log: &mut Log, mut recovery: Recovery, cut: Option<Cut>) -> Result<Rec
     recovery.greatest_stamp = log.greatest_stamp;
     recovery.end = log.end();
     Ok(recovery)
+}
+
+/// Appends `frames`, which do not fit behind the end that is to be cut, to a new segment, and then cuts that end.
+///
+/// A crash in between leaves the old segment with that end, whose frames are still read where they are.
+fn go_on_in_a_new_segment(log: &mut Log, frames: &[Frame<'_>]) -> Result<(), LogError> {
+    let left = log.active.take();
+    match log.prepared().and_then(|prepared| log.begin_segment(prepared)) {
+        // Nothing is lost by leaving the end as it is; the next start finds the same again.
+        Err(LogError::DiskFull(_)) if frames.is_empty() => return Ok(()),
+        begun => begun?,
+    }
+    log.append(frames)?;
+    left.map_or(Ok(()), |left| log.finish_segment(left))
 }
 
 /// The whole frames in `bytes`, without seals.
@@ -305,16 +317,17 @@ impl<'d> Opening<'d> {
                 damage.copy = copy;
                 self.recovery.damages.push(damage);
                 self.recovery.cut_bytes = u64::from(to - from);
-                let behind = align(to);
-                let has_room = u64::from(behind) + u64::from(RESERVE) <= u64::from(capacity);
-                next = if has_room { behind } else { next };
+                next = align(to);
                 Some(Cut { segment: Arc::clone(segment), from, frames_at, bytes })
             }
         };
         if survey.seal.is_none() {
             rewrite_last(segment, &survey).map_err(failed("make the end of the log durable"))?;
         }
-        let capacity = extend(segment.file.as_ref(), capacity, next).map_err(failed("extend the open segment"))?;
+        let capacity = match cut {
+            Some(_) => capacity,
+            None => extend(segment.file.as_ref(), capacity, next).map_err(failed("extend the open segment"))?,
+        };
         segment.set_end(survey.end);
         let number = segment.number();
         let first = segment.first.or(survey.first).unwrap_or(next_number);

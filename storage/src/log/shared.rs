@@ -184,6 +184,16 @@ impl Shared {
     pub(super) fn copy_aside(&self, number: u32, generation: u32, from: u32, bytes: &[u8]) -> io::Result<String> {
         copy_aside(self.disk.as_ref(), &self.dir.join(DAMAGED), (number, generation, from), bytes)
     }
+
+    /// Removes every copy in `damaged/` of bytes of a segment, whichever its generation was.
+    pub(super) fn remove_copies(&self, number: u32) -> io::Result<()> {
+        let dir = self.dir.join(DAMAGED);
+        let stem = format!("{number:010}-");
+        for name in self.disk.list(&dir)?.iter().filter(|name| name.starts_with(&stem)) {
+            self.disk.remove(&dir.join(name))?;
+        }
+        self.disk.sync_dir(&dir)
+    }
 }
 
 /// Copies `bytes` to a file in `dir` that names segment, generation and offset; a copy that is there is kept.

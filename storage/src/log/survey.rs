@@ -3,6 +3,7 @@
 //! Reads all of the segment and changes nothing.
 
 use super::batch::BatchHeader;
+use super::bytes::narrow;
 use super::error::LogError;
 use super::frame::{Frame, SealReason};
 use super::manifest::{Entry, Sealed};
@@ -69,10 +70,16 @@ impl Survey {
         let mut outcome = Ok(());
         pieces(bytes, base, segment.is_compacted(), &mut |piece| match piece {
             Piece::Bad(from, to) => self.damage(segment, DamageKind::Frames, from, to),
-            Piece::Frame(_, frame) => match frame.decode() {
-                Ok(frame) => self.count(&frame),
+            Piece::Frame(offset, checked) => match checked.decode() {
+                Ok(frame) => {
+                    if frame.marks_loss_at(Position { segment: segment.number(), at: checked.header.at }) {
+                        let to = offset.saturating_add(narrow(checked.bytes.len()));
+                        self.damage(segment, DamageKind::Frames, offset, to);
+                    }
+                    self.count(&frame);
+                }
                 Err(source) => {
-                    let at = Position { segment: segment.number(), at: frame.header.at };
+                    let at = Position { segment: segment.number(), at: checked.header.at };
                     outcome = Err(LogError::Upgrade { at, source });
                 }
             },
@@ -95,8 +102,9 @@ impl Survey {
 
     /// The manifest's entry for `segment` as a sealed one of `length` bytes.
     pub(super) fn sealed_entry(&self, segment: &Segment, length: u32) -> Entry {
-        let (last_at, last, chain) =
-            self.last.map_or((SEGMENT_HEADER, 0, 0), |(at, header)| (at, header.number, header.crc(segment.owner)));
+        let before = segment.first.unwrap_or(1).saturating_sub(1);
+        let last = self.last.map(|(at, header)| (at, header.number, header.crc(segment.owner)));
+        let (last_at, last, chain) = last.unwrap_or((SEGMENT_HEADER, before, 0));
         let first = segment.first.or(self.first).unwrap_or(last);
         Entry { generation: segment.generation, first, sealed: Some(Sealed { length, last_at, last, chain }) }
     }

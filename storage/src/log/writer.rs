@@ -64,10 +64,9 @@ pub(super) struct Active {
 }
 
 impl Active {
-    /// Whether a batch with `length` bytes of frames fits and leaves the reserve.
-    fn has_room(&self, length: u32) -> bool {
-        let end = u64::from(self.next) + u64::from(BATCH_HEADER) + u64::from(length) + 7;
-        end + u64::from(RESERVE) <= u64::from(self.capacity)
+    /// How many bytes of frames the next batch may hold so that it leaves the reserve; `None` if not even none.
+    fn room(&self) -> Option<u32> {
+        self.capacity.checked_sub(RESERVE + BATCH_HEADER + 7)?.checked_sub(self.next)
     }
 }
 
@@ -157,6 +156,11 @@ impl Log {
         self.shared.end()
     }
 
+    /// The longest frame that it takes, in bytes, header included.
+    pub fn frame_bytes_max(&self) -> usize {
+        self.shared.settings.frame_bytes_max()
+    }
+
     /// Whether a write or a sync failed, so that the node must stop.
     pub fn is_stopped(&self) -> bool {
         self.stopped
@@ -177,10 +181,14 @@ impl Log {
         if self.stopped { Err(LogError::Stopped(None)) } else { Ok(()) }
     }
 
-    /// How many of `frames` make the next batch, at least one, and their length in bytes.
+    /// How many of `frames` make the next batch, at least one, and their length in bytes: what fits in the open segment,
+    /// or in a new one if the first of them does not.
     fn first_batch(&self, frames: &[Frame<'_>]) -> (usize, u32) {
         let (mut count, mut length) = (0, 0);
-        let limit = wide(self.shared.settings.batch_bytes_max);
+        let first = frames.first().map_or(0, Frame::length);
+        let room = self.active.as_ref().and_then(Active::room).map(wide).filter(|room| first <= *room);
+        let room = room.unwrap_or_else(|| self.shared.settings.frame_bytes_max());
+        let limit = wide(self.shared.settings.batch_bytes_max).min(room);
         for frame in frames {
             if count > 0 && length + frame.length() > limit {
                 break;
@@ -191,11 +199,18 @@ impl Log {
         (count, narrow(length))
     }
 
-    /// Sees to it that the open segment has room for a batch of `length` bytes.
+    /// Whether the open segment takes all of `frames` as one batch.
+    pub(super) fn fits_in_one_batch(&self, frames: &[Frame<'_>]) -> bool {
+        let length: usize = frames.iter().map(Frame::length).sum();
+        let room = self.active.as_ref().and_then(Active::room);
+        room.is_some_and(|room| length <= wide(room.min(self.shared.settings.batch_bytes_max)))
+    }
+
+    /// Sees to it that the open segment has room for a batch of `length` bytes; a new one has it for every batch.
     fn make_room(&mut self, length: u32) -> Result<(), LogError> {
         self.check()?;
         match &self.active {
-            Some(active) if active.has_room(length) => Ok(()),
+            Some(active) if active.room().is_some_and(|room| length <= room) => Ok(()),
             Some(_) => self.roll(),
             None => {
                 let prepared = self.prepared()?;
@@ -208,13 +223,15 @@ impl Log {
     fn roll(&mut self) -> Result<(), LogError> {
         let prepared = self.prepared()?;
         self.write_batch(&[Frame::Seal { now: self.greatest_stamp, reason: SealReason::Full }], &mut Vec::new())?;
-        self.finish_segment()?;
+        if let Some(active) = self.active.take() {
+            self.finish_segment(active)?;
+        }
         self.begin_segment(prepared)
     }
 
-    /// Cuts the open segment, which ends with its seal, to its length.
-    pub(super) fn finish_segment(&mut self) -> Result<(), LogError> {
-        let Some(Active { segment, end, last, .. }) = self.active.take() else { return Ok(()) };
+    /// Cuts a segment that takes no more appends to where its last batch ends.
+    pub(super) fn finish_segment(&mut self, active: Active) -> Result<(), LogError> {
+        let Active { segment, end, last, .. } = active;
         let cut = segment.file.set_length(u64::from(end)).and_then(|()| segment.file.sync_all());
         self.or_stop_hard(cut)?;
         let mut manifest = self.shared.manifest();

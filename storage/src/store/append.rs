@@ -10,12 +10,16 @@ use super::read::Lookup;
 use super::shared::{Shared, State, Writer};
 use super::summary::Summary;
 use super::{Erasure, Reader};
-use crate::log::{Frame, Log, LogError, RecordKind, SpareJob, StoredRecord};
+use crate::index::entry::IdEntry;
+use crate::log::{Frame, Log, LogError, Lost, RecordKind, SpareJob, StoredRecord};
 use crate::stored;
 use model::clock::Clock;
 use model::{AgentId, Home, Record, RecordId, Signature, Stamp, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// The digest of signatures that cannot be read.
+const UNREADABLE: [u8; 32] = [0; 32];
 
 /// What became of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub enum Appended {
     },
     /// It was erased; it does not come back.
     Erased,
+    /// It is longer than a segment of the log can hold, and was not stored.
+    TooLarge,
 }
 
 /// The only writer of a store.
@@ -85,7 +91,7 @@ impl Appender {
         shared.must_be_ready()?;
         // Times handed out to queries so far lie below every stamp given now.
         let mut clock = raised(self.clock.clone(), shared.moment().begin(self.clock.last(), wall_ms));
-        let mut plan = Plan::new(&mut clock, wall_ms);
+        let mut plan = Plan::new(&mut clock, wall_ms, self.log.frame_bytes_max());
         let answers = records.iter().map(|record| plan.admit(&shared, record)).collect::<Result<Vec<_>, _>>();
         let Plan { ceiling, pending, unknown, .. } = plan;
         if answers.is_err() || pending.is_empty() {
@@ -105,7 +111,8 @@ impl Appender {
 
     /// Erases the body of a record: an `erased` frame is durable and the body can no longer be found when this returns.
     /// It leaves the log when [`Maintenance::compact`] has rewritten its segment. Erasing again changes nothing and
-    /// returns the first erasure. `eraser` is the key that ordered it, `at` when.
+    /// returns the first erasure. `eraser` is the key that ordered it, `at` when. The signatures digest of a record that
+    /// is damaged is all zero. Cost: two syncs; of a damaged record a look at the whole index besides.
     ///
     /// # Errors
     ///
@@ -114,15 +121,23 @@ impl Appender {
         let shared = Arc::clone(&self.shared);
         let mut writer = shared.writer();
         shared.must_be_ready()?;
-        let record = match shared.lookup(&id).map_err(AppendError::Index)? {
+        let (home, stamp, signatures, lost) = match shared.lookup(&id).map_err(AppendError::Index)? {
             Lookup::Absent => return Err(EraseError::NotFound),
-            Lookup::Damaged(position) => return Err(EraseError::Damaged(position)),
             Lookup::Erased(erasure) => return Ok(erasure),
-            Lookup::Found(record) => record,
+            Lookup::Found(record) => (record.home(), record.stamp(), record.signatures_digest(), None),
+            Lookup::Damaged(position) => match shared.id_entry(&id).map_err(AppendError::Index)? {
+                Some(IdEntry { position, length, home, stamp, kind, erased: false }) => {
+                    let lost = Lost { home, stamp, position, length, kind: Some(kind), id };
+                    (home, stamp, UNREADABLE, Some(Frame::Lost(lost)))
+                }
+                _ => return Err(EraseError::Damaged(position)),
+            },
         };
-        let (home, stamp, signatures) = (record.home(), record.stamp(), record.signatures_digest());
         let frame = Frame::Erased { home, stamp, id, signatures, eraser, erased_at: at };
         self.free_for_compaction(&mut writer, &id)?;
+        let frames: Vec<_> = lost.into_iter().chain([frame]).collect();
+        self.write(&mut writer, &frames, &BTreeSet::new())?;
+        // Once more, in a batch of its own: a damaged frame must not bring the record back.
         self.write(&mut writer, &[frame], &BTreeSet::new())?;
         Ok(Erasure { id, home, stamp, signatures, eraser, at })
     }
@@ -272,12 +287,14 @@ struct Plan<'a> {
     places: BTreeMap<RecordId, usize>,
     /// The ids in `pending` that have no entry in the index.
     unknown: BTreeSet<RecordId>,
+    /// The longest frame that the log takes, in bytes.
+    frame_bytes_max: usize,
 }
 
 impl<'a> Plan<'a> {
-    fn new(clock: &'a mut Clock, wall_ms: u64) -> Self {
+    fn new(clock: &'a mut Clock, wall_ms: u64, frame_bytes_max: usize) -> Self {
         let (pending, places, unknown) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-        Self { clock, wall_ms, ceiling: None, pending, places, unknown }
+        Self { clock, wall_ms, ceiling: None, pending, places, unknown, frame_bytes_max }
     }
 
     fn admit(&mut self, shared: &Shared, record: &Record) -> Result<Appended, AppendError> {
@@ -295,24 +312,32 @@ impl<'a> Plan<'a> {
         }
         match known {
             Known::No | Known::Gone => {
+                let Some(pending) = self.pending(record, Stamp::ZERO)? else { return Ok(Appended::TooLarge) };
                 let tick = self.clock.now(self.wall_ms)?;
                 self.ceiling = tick.ceiling.or(self.ceiling);
-                self.add(Pending::new(record, tick.stamp)?);
+                self.add(Pending { stamp: tick.stamp, ..pending });
                 Ok(Appended::Created { stamp: tick.stamp })
             }
             Known::Erased => Ok(Appended::Erased),
             Known::Sound { stamp, signatures: known } => {
                 if signatures < known.as_slice() {
-                    self.add(Pending::new(record, stamp)?);
+                    self.pending(record, stamp)?.into_iter().for_each(|pending| self.add(pending));
                 }
                 Ok(Appended::Exists { stamp })
             }
             // What the disk lost comes back with the envelope.
             Known::Damaged { stamp } => {
-                self.add(Pending::new(record, stamp)?);
+                let Some(pending) = self.pending(record, stamp)? else { return Ok(Appended::TooLarge) };
+                self.add(pending);
                 Ok(Appended::Exists { stamp })
             }
         }
+    }
+
+    /// What is to be written of `record`; `None` if it does not fit in a segment.
+    fn pending(&self, record: &Record, stamp: Stamp) -> Result<Option<Pending>, AppendError> {
+        let pending = Pending::new(record, stamp)?;
+        Ok((pending.frame().length() <= self.frame_bytes_max).then_some(pending))
     }
 
     fn add(&mut self, pending: Pending) {

@@ -8,10 +8,13 @@
 //! frame filed. Invariant: a record is filed under its position exactly if its `i` entry names that position.
 
 use super::error::ReadError;
-use super::summary::{Counts, Garbage};
-use crate::index::entry::{IdEntry, Posting, Question, agent_key, claims_on, predicate_key};
+use super::summary::{Counts, Garbage, superseded, superseded_key, superseded_segment};
+use crate::index::entry::{
+    IdEntry, Posting, Question, Table, agent_key, agent_question, claim_question, claims_on, position_bytes,
+    predicate_key,
+};
 use crate::index::{Batch, Index, IndexError};
-use crate::log::{self, Frame, LogReader, Position, RecordKind};
+use crate::log::{self, Frame, LogReader, Lost, Position, RecordKind};
 use crate::stored::StoredRecord;
 use model::record::{Predicate, Subject};
 use model::{AgentId, Home, RecordId, Stamp};
@@ -132,7 +135,24 @@ impl<'a> Changes<'a> {
             | Frame::HintDone { .. }
             | Frame::Seal { .. }
             | Frame::Offsets { .. } => Ok(()),
+            Frame::Lost(lost) => self.note_lost(lost),
         }
+    }
+
+    /// A damaged frame of which only this is known. What can be read of the id counts more.
+    fn note_lost(&mut self, lost: &Lost) -> Result<(), ReadError> {
+        let Lost { home, stamp, position, length, kind, id } = *lost;
+        if self.id_entry(&id)?.is_none() {
+            match kind {
+                Some(kind) => *self.counts.of(kind) += 1,
+                None => self.counts.erased += 1,
+            }
+            let erased = kind.is_none();
+            let kind = kind.unwrap_or(RecordKind::Opaque);
+            let entry = IdEntry { position, length, home, stamp, kind, erased };
+            self.batch.put(IdEntry::key(&id), entry.encode());
+        }
+        Ok(())
     }
 
     /// A record that is new, or the same one again: the later frame is the one that counts.
@@ -151,6 +171,7 @@ impl<'a> Changes<'a> {
             }
             Some(old) => {
                 self.garbage_at(old.position, old.length, 0);
+                self.batch.put(superseded_key(&record.id, old.position), Vec::new());
                 let again = StoredRecord::new(record, record.stamp).filter(|_| filed);
                 let key = again.and_then(|again| Filing::of(&again).posting_key(old.position));
                 key.into_iter().for_each(|key| self.batch.delete(key));
@@ -196,6 +217,7 @@ impl<'a> Changes<'a> {
                     self.take_back(&old)?;
                 }
                 self.garbage_at(old.position, old.length, 1);
+                self.erase_superseded(&id)?;
                 let count = self.counts.of(old.kind);
                 *count = count.saturating_sub(1);
             }
@@ -205,6 +227,17 @@ impl<'a> Changes<'a> {
         let kind = old.map_or(RecordKind::Opaque, |old| old.kind);
         let entry = IdEntry { position, length, home, stamp, kind, erased: true };
         self.batch.put(IdEntry::key(&id), entry.encode());
+        Ok(())
+    }
+
+    /// Every other frame of an erased id is an erased body too; its bytes were counted when it was superseded.
+    fn erase_superseded(&mut self, id: &RecordId) -> Result<(), ReadError> {
+        for key in self.entries(&superseded(id), &|_| true)?.into_keys() {
+            if let Some(segment) = superseded_segment(&key) {
+                self.garbage.entry(segment).or_default().erased += 1;
+            }
+            self.batch.delete(key);
+        }
         Ok(())
     }
 
@@ -226,12 +259,45 @@ impl<'a> Changes<'a> {
 
     /// Takes back what [`Changes::file`] filed, also under predicate and authors if no other claim needs it there.
     fn take_back(&mut self, old: &IdEntry) -> Result<(), ReadError> {
-        let filing = Filing::of(&self.read(old)?);
+        let IdEntry { position, length, stamp, .. } = *old;
+        let filing = match read_posting(self.log, &Posting { position, length, stamp }) {
+            Err(ReadError::Log(log::ReadError::Damaged(_))) => return self.take_back_unread(position),
+            read => Filing::of(&read?),
+        };
         filing.posting_key(old.position).into_iter().for_each(|key| self.batch.delete(key));
         let Filing::Claim(question, authors) = filing else { return Ok(()) };
-        let others = self.postings(&claims_on(&question))?;
+        let still = self.speakers(&question)?;
+        for author in authors.iter().filter(|author| !still.contains(author)) {
+            self.batch.delete(agent_key(author, &question));
+        }
+        Ok(())
+    }
+
+    /// Takes back what a frame that cannot be read is filed under. Cost: a look at every posting and every `a` key.
+    fn take_back_unread(&mut self, position: Position) -> Result<(), ReadError> {
+        let here = |key: &[u8]| key.ends_with(&position_bytes(position));
+        for key in self.entries(&Table::Vote.prefix(), &here)?.into_keys() {
+            self.batch.delete(key);
+        }
+        for key in self.entries(&Table::Question.prefix(), &here)?.into_keys() {
+            let (question, _) = claim_question(&key).ok_or_else(|| unreadable("q", &key.escape_ascii()))?;
+            self.batch.delete(key);
+            let still = self.speakers(&question)?;
+            let silent = |key: &[u8]| {
+                agent_question(key).is_some_and(|(agent, about)| about == question && !still.contains(&agent))
+            };
+            for key in self.entries(&Table::Agent.prefix(), &silent)?.into_keys() {
+                self.batch.delete(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Who made the claims on `question` that are filed. If there is none, the question goes.
+    fn speakers(&mut self, question: &Question) -> Result<Vec<AgentId>, ReadError> {
+        let others = self.postings(&claims_on(question))?;
         if others.is_empty() {
-            self.batch.delete(predicate_key(&question));
+            self.batch.delete(predicate_key(question));
         }
         let mut still = Vec::new();
         for other in &others {
@@ -241,25 +307,30 @@ impl<'a> Changes<'a> {
                 Err(error) => return Err(error),
             }
         }
-        for author in authors.iter().filter(|author| !still.contains(author)) {
-            self.batch.delete(agent_key(author, &question));
-        }
-        Ok(())
+        Ok(still)
     }
 
-    /// The postings under `prefix`, as these changes leave them.
-    fn postings(&self, prefix: &[u8]) -> Result<Vec<Posting>, ReadError> {
+    /// The entries under `prefix` whose keys are `wanted`, as these changes leave them.
+    fn entries(&self, prefix: &[u8], wanted: &dyn Fn(&[u8]) -> bool) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, ReadError> {
         let mut found = BTreeMap::new();
         self.index.scan(prefix, &[], &mut |key, value| {
-            found.insert(key.to_vec(), value.to_vec());
+            if wanted(key) {
+                found.insert(key.to_vec(), value.to_vec());
+            }
             ControlFlow::Continue(())
         })?;
-        for (key, value) in self.batch.changes_under(prefix) {
+        for (key, value) in self.batch.changes_under(prefix).filter(|(key, _)| wanted(key)) {
             match value {
                 Some(value) => found.insert(key.to_vec(), value.to_vec()),
                 None => found.remove(key),
             };
         }
+        Ok(found)
+    }
+
+    /// The postings under `prefix`, as these changes leave them.
+    fn postings(&self, prefix: &[u8]) -> Result<Vec<Posting>, ReadError> {
+        let found = self.entries(prefix, &|_| true)?;
         let posting = |(key, value): (&Vec<u8>, &Vec<u8>)| {
             let tail = key.get(prefix.len()..).unwrap_or_default();
             Posting::decode(tail, value).ok_or_else(|| unreadable("q", &"posting").into())

@@ -143,6 +143,10 @@ impl Comparison<'_> {
                 _ => Err(missing("erased i", position).into()),
             };
         }
+        if let Frame::Lost(lost) = frame {
+            let known = self.id_entry(&lost.id)?;
+            return known.map(|_| ()).ok_or_else(|| missing("i", lost.position).into());
+        }
         let Frame::Record(record) = frame else { return Ok(()) };
         match self.id_entry(&record.id)? {
             None => Err(missing("i", position).into()),

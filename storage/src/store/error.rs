@@ -77,8 +77,8 @@ pub enum EraseError {
     /// No record of this id is known here. Ask the other nodes.
     #[error("no record of this id is known")]
     NotFound,
-    /// Its frame is damaged, so what it said cannot be told. Fetch it from a replica first.
-    #[error("the record at {0} is damaged: fetch it from a replica, then erase it")]
+    /// It was erased, and both copies of its erasure are damaged, so that it cannot be told who erased it and when.
+    #[error("the erasure at {0} is damaged: the record stays erased")]
     Damaged(Position),
     /// It could not be logged or indexed.
     #[error("the erasure was not stored")]

@@ -5,10 +5,11 @@
 use super::error::{ReadError, StoreError};
 use super::shared::Shared;
 use super::summary::Garbage;
-use crate::index::entry::IdEntry;
-use crate::log::{Compacted, Damage, Frame, Item, LogError, Position, Scrubber};
+use crate::index::entry::{IdEntry, Table, entry_id};
+use crate::log::{Compacted, Damage, Frame, Item, Knowledge, LogError, Lost, Position, Scrubber};
 use crate::stored::StoredRecord;
 use model::RecordId;
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -65,8 +66,8 @@ impl Maintenance {
         for (segment, before) in self.due()? {
             // What compaction drops must not be missed by an index that a crash takes back in time.
             shared.with_index(|index| Ok(index.flush()?))?;
-            let keep = &mut |position: Position, frame: &Frame<'_>| shared.is_needed(position, frame);
-            let compacted = match shared.compactor.compact(segment, shared.stamp(), keep) {
+            let mut known = Known { shared, erases: before.erased > 0 };
+            let compacted = match shared.compactor.compact_knowing(segment, shared.stamp(), &mut known) {
                 Err(LogError::NotSealed(_)) => continue,
                 compacted => compacted?,
             };
@@ -127,6 +128,41 @@ impl Maintenance {
     }
 }
 
+/// What the store tells the log about a segment that is compacted.
+struct Known<'s> {
+    shared: &'s Shared,
+    erases: bool,
+}
+
+impl Knowledge for Known<'_> {
+    fn needs(&mut self, position: Position, frame: &Frame<'_>) -> bool {
+        self.shared.is_needed(position, frame)
+    }
+
+    /// Cost: a look at every `i` entry; only where something is damaged.
+    fn lost(&mut self, from: Position, to: Position) -> io::Result<Vec<Lost>> {
+        let mut lost = Vec::new();
+        let asked = self.shared.with_index(|index| {
+            index.scan(&Table::Id.prefix(), &[], &mut |key, value| {
+                if let Some((id, entry)) = entry_id(key).zip(IdEntry::decode(value))
+                    && (from..to).contains(&entry.position)
+                {
+                    let IdEntry { position, length, home, stamp, kind, erased } = entry;
+                    lost.push(Lost { home, stamp, position, length, kind: (!erased).then_some(kind), id });
+                }
+                ControlFlow::Continue(())
+            })?;
+            Ok(())
+        });
+        asked.map_err(io::Error::other)?;
+        Ok(lost)
+    }
+
+    fn erases(&self) -> bool {
+        self.erases
+    }
+}
+
 impl Shared {
     /// Whether something in a segment is not needed any more.
     pub(super) fn has_garbage(&self, segment: u32) -> Result<bool, ReadError> {
@@ -140,7 +176,11 @@ impl Shared {
         };
         match frame {
             Frame::Record(record) => unless(&record.id, &|entry| entry.erased || entry.position > position),
-            Frame::Erased { id, .. } => unless(id, &|entry| entry.erased && entry.position < position),
+            // Both copies of an erasure are.
+            Frame::Erased { .. } => true,
+            // What stands elsewhere than the frame that it tells of tells a rebuild of an erased body.
+            Frame::Lost(lost) if lost.position != position => true,
+            Frame::Lost(lost) => unless(&lost.id, &|entry| entry.position != position),
             Frame::Stamp { id, stamp, .. } => unless(id, &|entry| entry.erased || entry.stamp != *stamp),
             Frame::Close { .. }
             | Frame::Ceiling { .. }

@@ -12,6 +12,7 @@
 mod append;
 mod change;
 mod check;
+mod copies;
 mod error;
 mod maintain;
 mod moment;

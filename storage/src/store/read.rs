@@ -295,7 +295,7 @@ impl Shared {
         let position = entry.position;
         let owned = match self.log.read(position, entry.length) {
             Err(log::ReadError::Gone(_)) => return Ok(None),
-            Err(log::ReadError::Damaged(_)) => return Ok(Some(Lookup::Damaged(position))),
+            Err(log::ReadError::Damaged(_)) => return self.lookup_damaged(id, entry).map(Some),
             read => read?,
         };
         let frame = owned.frame();

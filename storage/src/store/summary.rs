@@ -3,8 +3,9 @@
 //! These are the `m` entries. They are written in the batch of the entries they speak of, never apart from them.
 
 use crate::index::Engine;
-use crate::index::entry::{FORMAT, Table};
+use crate::index::entry::{FORMAT, Table, position_bytes};
 use crate::log::{Position, RecordKind};
+use model::RecordId;
 
 /// How many records the store holds, erased ones left out unless named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -136,6 +137,27 @@ impl Garbage {
     pub(super) fn without(self, other: Self) -> Self {
         Self { bytes: self.bytes.saturating_sub(other.bytes), erased: self.erased.saturating_sub(other.erased) }
     }
+}
+
+/// The prefix of the entries `m` `superseded` id: the frames of a record that a later one took the place of.
+pub(super) fn superseded(id: &RecordId) -> Vec<u8> {
+    let mut key = meta_key(b"superseded");
+    key.extend_from_slice(id.as_ref());
+    key
+}
+
+/// The key of the entry `m` `superseded` id segment 4 `at` 4, which has no value. It stays until the id is erased, even
+/// if compaction drops the frame before.
+pub(super) fn superseded_key(id: &RecordId, position: Position) -> Vec<u8> {
+    let mut key = superseded(id);
+    key.extend(position_bytes(position));
+    key
+}
+
+/// The segment in the key of such an entry.
+pub(super) fn superseded_segment(key: &[u8]) -> Option<u32> {
+    let (segment, _at) = key.last_chunk::<8>()?.split_first_chunk::<4>()?;
+    Some(u32::from_be_bytes(*segment))
 }
 
 fn meta_key(name: &[u8]) -> Vec<u8> {

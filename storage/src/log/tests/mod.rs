@@ -6,6 +6,7 @@ mod damage;
 mod faults;
 mod format;
 mod full;
+mod room;
 
 use super::*;
 use crate::disk::{Crash, Disk, MemoryDisk};

@@ -7,10 +7,14 @@ use crate::index::Engine;
 use model::{Stamp, Timestamp};
 use std::path::Path;
 
-/// Whether any file of the log holds these bytes.
-fn log_holds(disk: &MemoryDisk, bytes: &[u8]) -> bool {
-    disk.list(Path::new("/wal")).unwrap().iter().any(|name| {
-        let file = disk.open(&Path::new("/wal").join(name)).unwrap();
+/// Whether any file of the log, or any copy of damaged bytes, holds these bytes.
+pub(super) fn log_holds(disk: &MemoryDisk, bytes: &[u8]) -> bool {
+    let files = |dir: &'static str| {
+        let names = disk.list(Path::new(dir)).unwrap();
+        names.into_iter().map(move |name| Path::new(dir).join(name))
+    };
+    files("/wal").chain(files("/wal/damaged")).any(|path| {
+        let file = disk.open(&path).unwrap();
         let mut content = vec![0; usize::try_from(file.length().unwrap()).unwrap()];
         file.read_exact_at(&mut content, 0).unwrap();
         content.windows(bytes.len()).any(|window| window == bytes)

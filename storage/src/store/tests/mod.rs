@@ -3,6 +3,7 @@
 mod compaction;
 mod corruption;
 mod crashes;
+mod damage;
 mod erasure;
 mod queries;
 mod room;

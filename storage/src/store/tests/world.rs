@@ -173,6 +173,7 @@ impl Expected {
                 Appended::Created { stamp } => assert_eq!(self.kept.insert(*n, *stamp), None, "created twice"),
                 Appended::Exists { stamp } => assert_eq!(self.kept.get(n), Some(stamp)),
                 Appended::Erased => assert!(self.erased.contains(n)),
+                Appended::TooLarge => panic!("{n} is too large"),
             }
         }
     }

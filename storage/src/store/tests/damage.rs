@@ -1,0 +1,239 @@
+//! A record whose frame is damaged stays known, can be healed and can be erased; an erasure outlives a damaged frame.
+
+use super::super::{Appended, Lookup, Reader};
+use super::erasure::log_holds;
+use super::world::{World, agent, key, record, records};
+use crate::disk::{Crash, Disk, MemoryDisk};
+use crate::index::Engine;
+use crate::log::{Position, SEGMENT_BYTES_LEAST};
+use curve25519_dalek::edwards::EdwardsPoint;
+use curve25519_dalek::scalar::Scalar;
+use model::record::Authors;
+use model::{Body, Envelope, Record, Signature, Timestamp, acceptance, canonical};
+use sha2::{Digest, Sha512};
+use std::path::{Path, PathBuf};
+
+/// When everything here is erased.
+fn at() -> Timestamp {
+    Timestamp::from_ms(9).unwrap()
+}
+
+/// Record 1, which one key signed, with three other valid signatures, ascending.
+fn signed_otherwise() -> [Record; 3] {
+    let (record, secret) = (record(1), key(1).to_scalar());
+    let message = canonical::signing_message(record.id());
+    let mut signatures = [1_u8, 2, 3].map(|nonce| {
+        let nonce = Scalar::from(nonce);
+        let commitment = EdwardsPoint::mul_base(&nonce).compress().0;
+        let hash = Sha512::new().chain_update(commitment).chain_update(agent(1).0).chain_update(message).finalize();
+        let challenge = Scalar::from_bytes_mod_order_wide(&hash.into());
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&commitment);
+        bytes[32..].copy_from_slice(&(nonce + challenge * secret).to_bytes());
+        Signature(bytes)
+    });
+    signatures.sort_by_key(|signature| signature.0);
+    signatures.map(|signature| {
+        let envelope = Envelope::new(record.envelope().body().clone(), vec![signature]).unwrap();
+        acceptance::accept(envelope).unwrap()
+    })
+}
+
+/// A record whose frame does not fit in the shortest segment.
+fn long_record() -> Record {
+    let Body::Assertion(mut assertion) = record(1).envelope().body().clone() else { panic!("it is a claim") };
+    let mut agents: Vec<_> = (0..10).map(agent).collect();
+    agents.sort();
+    assertion.authors = Authors::new(agents).unwrap();
+    acceptance::sign(Body::Assertion(assertion), &(0..10).map(key).collect::<Vec<_>>()).unwrap()
+}
+
+/// Where a record is, and the length of its frame.
+fn place(reader: &Reader, n: usize) -> (Position, u32) {
+    let entry = reader.shared.id_entry(&record(n).id()).unwrap().unwrap();
+    (entry.position, entry.length)
+}
+
+fn segment_file(disk: &MemoryDisk, segment: u32) -> PathBuf {
+    let stem = format!("{segment:010}-");
+    let names = disk.list(Path::new("/wal")).unwrap();
+    Path::new("/wal").join(names.iter().find(|name| name.starts_with(&stem)).unwrap())
+}
+
+/// Flips a byte of the frame of a record, near its end and behind its id.
+fn damage(world: &World, reader: &Reader, n: usize) -> Position {
+    let (position, length) = place(reader, n);
+    let offset = usize::try_from(position.at + length - 9).unwrap();
+    assert!(world.disk.flip(&segment_file(&world.disk, position.segment), offset, 4));
+    position
+}
+
+/// How many records [`filled`] appends.
+const FEW: usize = 24;
+
+/// A store that holds the records below [`FEW`], the first of which are in a sealed segment.
+fn filled(engine: Engine, dir: &Path) -> World {
+    let world = World::on(engine, dir);
+    let (mut appender, reader, _) = world.open();
+    for n in 0..FEW {
+        appender.append(vec![record(n)], world.wall_ms).unwrap();
+    }
+    assert!(place(&reader, FEW - 1).0.segment > 1);
+    appender.seal().unwrap();
+    world
+}
+
+fn signature(record: &Record) -> [u8; 64] {
+    record.envelope().signatures()[0].0
+}
+
+#[test]
+fn a_damaged_record_is_known_as_damaged_through_compactions_and_rebuilds_until_it_is_healed() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = filled(Engine::Sled, dir.path());
+    let (mut appender, reader, _) = world.open();
+    let hit = damage(&world, &reader, 2);
+    let check = |reader: &Reader| {
+        for n in 0..FEW {
+            let found = reader.get(&record(n).id()).unwrap();
+            match n {
+                1 => assert!(matches!(found, Lookup::Erased(_)), "{found:?}"),
+                2 => assert_eq!(found, Lookup::Damaged(hit)),
+                _ => assert!(matches!(found, Lookup::Found(_)), "{n}: {found:?}"),
+            }
+        }
+        assert_eq!(reader.verify(&mut |_| {}).unwrap().index.map(|error| error.to_string()), None);
+    };
+    appender.erase(record(1).id(), agent(0), at()).unwrap();
+    check(&reader);
+    let compacted = appender.maintenance().compact().unwrap().unwrap();
+    assert_eq!(compacted.damages.len(), 1);
+    check(&reader);
+    assert_eq!(reader.verify(&mut |_| {}).unwrap().damages.len(), 1, "it is still reported");
+    drop((appender, reader));
+    let rebuilt = World { engine: Engine::Memory, ..world.clone() };
+    let (mut appender, reader, _) = rebuilt.open();
+    check(&reader);
+    appender.erase(record(3).id(), agent(0), at()).unwrap();
+    while appender.maintenance().compact().unwrap().is_some() {}
+    assert_eq!(reader.get(&record(2).id()).unwrap(), Lookup::Damaged(hit));
+    drop((appender, reader));
+    let (mut appender, reader, _) = rebuilt.open();
+    assert_eq!(reader.get(&record(2).id()).unwrap(), Lookup::Damaged(hit));
+    let answers = appender.append(vec![record(2)], world.wall_ms).unwrap();
+    assert!(matches!(answers[..], [Appended::Exists { .. }]));
+    appender.erase(record(4).id(), agent(0), at()).unwrap();
+    while appender.maintenance().compact().unwrap().is_some() {}
+    assert!(reader.verify(&mut |_| {}).unwrap().is_sound());
+    drop((appender, reader));
+    let (_appender, reader, _) = rebuilt.open();
+    assert!(matches!(reader.get(&record(2).id()).unwrap(), Lookup::Found(_)));
+}
+
+#[test]
+fn a_damaged_record_can_be_erased_and_no_byte_of_it_stays() {
+    for rebuild_between in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let world = filled(Engine::Sled, dir.path());
+        let (appender, reader, _) = world.open();
+        let hit = damage(&world, &reader, 2);
+        let secret = signature(&record(2));
+        assert!(log_holds(&world.disk, &secret[..20]) || log_holds(&world.disk, &secret[40..]));
+        let damaged = |reader: &Reader| assert_eq!(reader.get(&record(2).id()).unwrap(), Lookup::Damaged(hit));
+        damaged(&reader);
+        appender.seal().unwrap();
+        drop(reader);
+        let (mut appender, reader, _) = world.open();
+        damaged(&reader);
+        let erasure = appender.erase(record(2).id(), agent(5), at()).unwrap();
+        assert_eq!((erasure.signatures, erasure.home), ([0; 32], record(2).home()));
+        assert_eq!(reader.get(&record(2).id()).unwrap(), Lookup::Erased(erasure));
+        assert_eq!(reader.verify(&mut |_| {}).unwrap().index.map(|error| error.to_string()), None);
+        let copy = Path::new("/wal/damaged/0000000001-0000-0000000064-0.bytes");
+        world.disk.create(copy).unwrap().write_all_at(&secret, 0).unwrap();
+        let (appender, reader) = if rebuild_between {
+            drop((appender, reader));
+            let (appender, reader, _) = World { engine: Engine::Memory, ..world.clone() }.open();
+            (appender, reader)
+        } else {
+            (appender, reader)
+        };
+        while appender.maintenance().compact().unwrap().is_some() {}
+        for part in secret.chunks(16) {
+            assert!(!log_holds(&world.disk, part), "rebuilt: {rebuild_between}");
+        }
+        assert_eq!(reader.get(&record(2).id()).unwrap(), Lookup::Erased(erasure));
+        assert!(reader.verify(&mut |_| {}).unwrap().is_sound());
+    }
+}
+
+#[test]
+fn every_frame_of_an_erased_id_leaves_the_log_and_no_rebuild_comes_of_it() {
+    for engine in [Engine::Sled, Engine::Fjall] {
+        let dir = tempfile::tempdir().unwrap();
+        let world = World::on(engine, dir.path());
+        let (mut appender, reader, _) = world.open();
+        let [smallest, middle, first] = signed_otherwise();
+        appender.append(vec![first.clone()], world.wall_ms).unwrap();
+        appender.append(records(5..17), world.wall_ms).unwrap();
+        appender.append(vec![middle.clone()], world.wall_ms).unwrap();
+        appender.append(records(17..30), world.wall_ms).unwrap();
+        appender.append(vec![smallest.clone()], world.wall_ms).unwrap();
+        let all = [&first, &middle, &smallest].map(signature);
+        assert!(all.iter().all(|signature| log_holds(&world.disk, signature)));
+        appender.erase(first.id(), agent(0), at()).unwrap();
+        drop((appender, reader));
+        world.disk.crash(Crash::KeepAll);
+        let (appender, reader, report) = world.open();
+        assert!(report.rebuilt.is_none(), "{engine}: {:?}", report.rebuilt);
+        assert_eq!(reader.verify(&mut |_| {}).unwrap().index.map(|error| error.to_string()), None);
+        while appender.maintenance().compact().unwrap().is_some() {}
+        assert!(all.iter().all(|signature| !log_holds(&world.disk, signature)), "{engine}");
+        drop((appender, reader));
+        world.disk.crash(Crash::KeepAll);
+        let (_appender, reader, report) = world.open();
+        assert!(report.rebuilt.is_none(), "{engine}: {:?}", report.rebuilt);
+        assert!(matches!(reader.get(&first.id()).unwrap(), Lookup::Erased(_)));
+    }
+}
+
+#[test]
+fn any_byte_of_one_copy_of_an_erasure_may_be_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = filled(Engine::Sled, dir.path());
+    let (mut appender, reader, _) = world.open();
+    let erasure = appender.erase(record(FEW - 1).id(), agent(0), at()).unwrap();
+    let (first, length) = place(&reader, FEW - 1);
+    let end = reader.applied();
+    let second = end.at - length;
+    assert!(second > first.at + length && first.segment == end.segment);
+    for at in (first.at..first.at + length).chain(second..end.at) {
+        let disk = world.disk.fork();
+        disk.crash(Crash::KeepAll);
+        assert!(disk.flip(&segment_file(&disk, first.segment), usize::try_from(at).unwrap(), 16));
+        let (mut appender, reader, _) = World { disk, engine: Engine::Memory, ..world.clone() }.open();
+        assert_eq!(reader.get(&record(FEW - 1).id()).unwrap(), Lookup::Erased(erasure), "{at}");
+        assert_eq!(appender.append(vec![record(FEW - 1)], world.wall_ms).unwrap(), [Appended::Erased]);
+    }
+    // Nor does it matter to a store that is open, or to one that compacts what is damaged.
+    assert!(world.disk.flip(&segment_file(&world.disk, first.segment), usize::try_from(first.at).unwrap() + 30, 16));
+    assert_eq!(reader.get(&record(FEW - 1).id()).unwrap(), Lookup::Erased(erasure));
+    appender.append(vec![record(FEW)], world.wall_ms).unwrap();
+    appender.erase(record(FEW).id(), agent(0), at()).unwrap();
+    while appender.maintenance().compact().unwrap().is_some() {}
+    assert_eq!(reader.get(&record(FEW - 1).id()).unwrap(), Lookup::Erased(erasure));
+    drop((appender, reader));
+    let (_appender, reader, _) = World { engine: Engine::Memory, ..world }.open();
+    assert_eq!(reader.get(&record(FEW - 1).id()).unwrap(), Lookup::Erased(erasure));
+}
+
+#[test]
+fn a_record_too_large_for_a_segment_does_not_fail_its_neighbours() {
+    let mut world = World::new();
+    world.settings.log.segment_bytes_max = SEGMENT_BYTES_LEAST;
+    let (mut appender, reader, _) = world.open();
+    let long = long_record();
+    let answers = appender.append(vec![record(0), long.clone(), record(1)], world.wall_ms).unwrap();
+    assert!(matches!(answers[..], [Appended::Created { .. }, Appended::TooLarge, Appended::Created { .. }]));
+    assert_eq!(reader.get(&long.id()).unwrap(), Lookup::Absent);
+}
