@@ -31,6 +31,9 @@ fn write_example(disk: Arc<dyn Disk>, dir: &Path) {
     for n in 0..12 {
         append(&mut log, n..n + 1).unwrap();
     }
+    let position = Position { segment: 1, at: 96 };
+    let lost = Lost { home, stamp: now, position, length: 128, kind: Some(RecordKind::Vote), id: id(302) };
+    log.append(&[Frame::Lost(lost), Frame::Lost(Lost { kind: None, ..lost })]).unwrap();
     log.compactor().compact(1, now, &mut |_, frame| !matches!(frame, Frame::HintDone { .. })).unwrap();
     log.seal(now).unwrap();
 }
