@@ -98,6 +98,9 @@ impl Caretaker {
         match self.maintenance.compact() {
             Ok(Some(compacted)) => {
                 tracing::info!(before = compacted.bytes_before, after = compacted.bytes_after, "compacted a segment");
+                for damage in &compacted.damages {
+                    tracing::error!(%damage, "a compacted segment is damaged; what was there stays known and unserved");
+                }
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(error = &error as &dyn Error, "no segment can be compacted now"),

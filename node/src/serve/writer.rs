@@ -106,7 +106,7 @@ impl Writer {
                     self.roll();
                     reply.send(()).ok(); // nobody waits: the segment is sealed all the same
                 }
-                Job::CheckClock => {}
+                Job::CheckClock => self.keep_time(),
             }
         }
         self.commit(writes);
@@ -118,6 +118,16 @@ impl Writer {
             Ok(()) => {}
             Err(error @ StoreError::Log(LogError::Stopped(_))) => self.state.stop_for_good(chain(&error)),
             Err(error) => tracing::warn!(error = &error as &dyn Error, "no new segment could be begun"),
+        }
+    }
+
+    /// Lets the time of queries go on while nobody writes.
+    fn keep_time(&mut self) {
+        if self.state.clock_trouble().is_none() && !self.reserve.is_short() {
+            let kept = self.appender.keep_time(self.state.clock.wall_ms());
+            if let Err(error @ AppendError::Log(LogError::Stopped(_))) = &kept {
+                self.state.stop_for_good(chain(error));
+            }
         }
     }
 
@@ -237,7 +247,7 @@ impl Writer {
             Ok(_) => Ok(Erasure::Erased),
             Err(store::EraseError::NotFound) => Err(EraseError::NotFound),
             Err(store::EraseError::Damaged(position)) => {
-                tracing::error!(%position, %id, "a damaged record cannot be erased before a replica brought it back");
+                tracing::error!(%position, %id, "both copies of this erasure are damaged");
                 Err(EraseError::Submit(SubmitError::Fault))
             }
             Err(store::EraseError::Append(error)) => {

@@ -109,6 +109,30 @@ impl Appender {
         answers
     }
 
+    /// Lets the time of queries go on while nobody writes: logs a new ceiling if the last one lies
+    /// [`super::moment::BEHIND_MS_MAX`] behind `wall_ms`. To be called now and then. Cost: one sync then, else nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Appender::append`]; then the time stands still as before.
+    pub fn keep_time(&mut self, wall_ms: u64) -> Result<(), AppendError> {
+        let shared = Arc::clone(&self.shared);
+        if !shared.moment().is_behind(wall_ms) {
+            return Ok(());
+        }
+        let mut writer = shared.writer();
+        shared.must_be_ready()?;
+        let mut clock = raised(self.clock.clone(), shared.moment().begin(self.clock.last(), wall_ms));
+        let Some(ceiling) = clock.now(wall_ms).ok().and_then(|tick| tick.ceiling) else {
+            shared.moment().land();
+            return Ok(());
+        };
+        shared.moment().stamped(clock.last(), clock.ceiling());
+        let written = self.write(&mut writer, &[Frame::Ceiling { ceiling }], &BTreeSet::new());
+        self.clock = if written.is_ok() { clock } else { raised(self.clock.clone(), clock.last()) };
+        written
+    }
+
     /// Erases the body of a record: an `erased` frame is durable and the body can no longer be found when this returns.
     /// It leaves the log when [`Maintenance::compact`] has rewritten its segment. Erasing again changes nothing and
     /// returns the first erasure. `eraser` is the key that ordered it, `at` when. The signatures digest of a record that

@@ -133,6 +133,8 @@ pub enum RebuildReason {
     Failed(IndexError),
     /// It does not say what the log says.
     Disagrees,
+    /// The process ended while an engine opened what a crash had left.
+    EndedTheProcess,
 }
 
 impl fmt::Display for RebuildReason {
@@ -146,6 +148,7 @@ impl fmt::Display for RebuildReason {
             Self::AheadOfLog => f.write_str("it reflects more than the log holds"),
             Self::Failed(error) => write!(f, "{error}"),
             Self::Disagrees => f.write_str("it does not say what the log says"),
+            Self::EndedTheProcess => f.write_str("the process ended while it was opened the last time"),
         }
     }
 }

@@ -6,13 +6,16 @@
 //!
 //! Invariants: while stamps are in flight, no time above [`Flight::base`] is handed out that was not already, and all of
 //! them lie above it; no time is handed out above the durable ceiling, or the last stamp in the log, since only those
-//! are known to lie below every stamp given after a restart. An idle node's time therefore stands still a little after
-//! its last write ([`model::clock::CEILING_RESERVE_MS`]): there is nothing later to be seen.
+//! are known to lie below every stamp given after a restart. An idle node's time would therefore stand still a little
+//! after its last write; the appender's `keep_time` lets it go on, at most [`BEHIND_MS_MAX`] behind.
 //!
 //! What this does not cover: an erasure takes a record out of the past, and sending a damaged record again brings it
 //! back there, under its old stamp.
 
 use model::Stamp;
+
+/// How far the time of an idle node may fall behind the wall clock before a new ceiling is logged, in milliseconds.
+pub(super) const BEHIND_MS_MAX: u64 = 60_000;
 
 /// Which times are moments. A value: whoever shares it locks it.
 #[derive(Debug)]
@@ -54,6 +57,11 @@ impl Moment {
         let clock = just_before(wall_ms).min(bound).min(self.ceiling);
         self.promised = self.promised.max(self.published).max(clock);
         self.promised
+    }
+
+    /// Whether the ceiling holds the time back by more than [`BEHIND_MS_MAX`].
+    pub(super) fn is_behind(&self, wall_ms: u64) -> bool {
+        wall_ms.saturating_sub(self.ceiling.ms()) > BEHIND_MS_MAX
     }
 
     /// Stamps are about to be given. `last` is the last one given before; the answer takes its place: every stamp of the

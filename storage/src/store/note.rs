@@ -4,8 +4,11 @@
 //! found before an engine sees it. The list of contents is gone, durably, before the index is opened for writing. The
 //! note is only ever a reason to rebuild, never a source of anything.
 //!
-//! Lines of text: `stemedb-index 1`, `engine sled`, `store <32 hex>`, `number N`, then `open`, or `clean` and one line a
-//! file as [`crate::index::folder::contents`] prints them; at last `end <64 hex>`, the BLAKE3 of all lines before it.
+//! A folder that was not closed in order is marked `trying` before an engine sees it: bytes that changed may make an
+//! engine end the process, and then the next start rebuilds instead of trying again.
+//!
+//! Lines of text: `stemedb-index 1`, `engine sled`, `store <32 hex>`, `number N`, then `open`, or `trying`, or `clean` and
+//! one line a file as [`crate::index::folder::contents`] prints them; at last `end <64 hex>`, the BLAKE3 of all lines before it.
 
 use crate::disk::Disk;
 use crate::index::Engine;
@@ -31,17 +34,29 @@ pub(super) struct Note {
     pub(super) store: [u8; 16],
     /// The number of the folder.
     pub(super) number: u32,
-    /// What was in it at a clean stop; `None` while it is open, and after a crash.
-    pub(super) contents: Option<String>,
+    /// How it was left.
+    pub(super) condition: Condition,
+}
+
+/// How an index folder was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// In use, or after a crash.
+    Open,
+    /// Being opened after a crash; what came of it nobody noted.
+    Trying,
+    /// Closed in order, with these contents.
+    Clean(String),
 }
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = u128::from_be_bytes(self.store);
         writeln!(f, "{TITLE}\nengine {}\nstore {store:032x}\nnumber {}", self.engine, self.number)?;
-        match &self.contents {
-            Some(contents) => write!(f, "clean\n{contents}"),
-            None => writeln!(f, "open"),
+        match &self.condition {
+            Condition::Open => writeln!(f, "open"),
+            Condition::Trying => writeln!(f, "trying"),
+            Condition::Clean(contents) => write!(f, "clean\n{contents}"),
         }
     }
 }
@@ -78,8 +93,12 @@ impl Note {
         let engine = field("engine ")?.parse().ok()?;
         let store = u128::from_str_radix(field("store ")?, 16).ok()?.to_be_bytes();
         let number = field("number ")?.parse().ok()?;
-        let contents = if state == "open\n" { None } else { Some(state.strip_prefix("clean\n")?.to_owned()) };
-        Some(Self { engine, store, number, contents })
+        let condition = match state {
+            "open\n" => Condition::Open,
+            "trying\n" => Condition::Trying,
+            _ => Condition::Clean(state.strip_prefix("clean\n")?.to_owned()),
+        };
+        Some(Self { engine, store, number, condition })
     }
 
     /// Writes the note, durably, in place of the one before.
@@ -105,8 +124,9 @@ fn ending(body: &str) -> String {
 
 #[test]
 fn a_note_reads_back_and_no_changed_one_does() {
-    for contents in [None, Some(String::new()), Some("ab 3 file\ncd 4 friend end\n".to_owned())] {
-        let note = Note { engine: Engine::Fjall, store: [7; 16], number: 12, contents };
+    let clean = |contents: &str| Condition::Clean(contents.to_owned());
+    for condition in [Condition::Open, Condition::Trying, clean(""), clean("ab 3 file\ncd 4 friend end\n")] {
+        let note = Note { engine: Engine::Fjall, store: [7; 16], number: 12, condition };
         let body = note.to_string();
         let text = format!("{body}{}", ending(&body));
         assert_eq!(Note::parse(&text), Some(note));

@@ -8,7 +8,7 @@ use super::append::Appender;
 use super::check::Check;
 use super::error::{ReadError, StoreError};
 use super::moment::Moment;
-use super::note::Note;
+use super::note::{Condition, Note};
 use super::rebuild::STEP_FRAMES;
 use super::shared::{Place, Shared, State, Writer};
 use super::summary::{Summary, about};
@@ -75,6 +75,8 @@ impl Shared {
         if reason.is_some() {
             self.start_over(&mut writer)?;
             self.work_off(&mut writer, &mut budget)?;
+        } else {
+            self.mark(writer.number, Condition::Open)?;
         }
         Ok(reason)
     }
@@ -84,7 +86,6 @@ impl Shared {
         if !place.engine.has_folder() {
             return Ok(Plan::Rebuild(RebuildReason::NoIndex));
         }
-        let failed = |doing| move |source| StoreError::Folder { doing, source };
         let note = Note::read(&*place.disk, &place.wal_dir).unwrap_or_else(|error| {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "the note on the index cannot be read; the index is rebuilt from the log");
@@ -98,22 +99,28 @@ impl Shared {
             return Ok(Plan::Rebuild(RebuildReason::OtherEngine { was: note.engine }));
         }
         let path = folder::folder(&place.db_dir, note.number);
-        let Some(noted) = note.contents else {
-            let there = path.is_dir();
-            let keep = Plan::Keep { number: note.number, trusted: false };
-            return Ok(if there { keep } else { Plan::Rebuild(RebuildReason::NoIndex) });
+        let number = note.number;
+        let (now, trusted) = match note.condition {
+            Condition::Trying => return Ok(Plan::Rebuild(RebuildReason::EndedTheProcess)),
+            Condition::Open if path.is_dir() => (Condition::Trying, false),
+            Condition::Open => return Ok(Plan::Rebuild(RebuildReason::NoIndex)),
+            Condition::Clean(noted) => match folder::contents(&path) {
+                Ok(found) if found == noted => (Condition::Open, true),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Ok(Plan::Rebuild(RebuildReason::NoIndex));
+                }
+                Ok(_) | Err(_) => return Ok(Plan::Rebuild(RebuildReason::Changed)),
+            },
         };
-        match folder::contents(&path) {
-            Ok(found) if found == noted => {}
-            Ok(_) => return Ok(Plan::Rebuild(RebuildReason::Changed)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Plan::Rebuild(RebuildReason::NoIndex));
-            }
-            Err(_) => return Ok(Plan::Rebuild(RebuildReason::Changed)),
-        }
-        let open = self.note(note.number, None);
-        open.write(&*place.disk, &place.wal_dir).map_err(failed("note that the index is in use"))?;
-        Ok(Plan::Keep { number: note.number, trusted: true })
+        self.mark(number, now)?;
+        Ok(Plan::Keep { number, trusted })
+    }
+
+    /// Notes, durably, how the index folder with this number is left.
+    fn mark(&self, number: u32, condition: Condition) -> Result<(), StoreError> {
+        let place = &self.place;
+        let noted = self.note(number, condition).write(&*place.disk, &place.wal_dir);
+        noted.map_err(|source| StoreError::Folder { doing: "note how the index folder is left", source })
     }
 
     /// Opens the index that is there; returns why it cannot be used, if it cannot.
@@ -230,8 +237,7 @@ impl Shared {
         let failed = |doing| move |source| StoreError::Folder { doing, source };
         let path = folder::folder(&place.db_dir, writer.number);
         let contents = folder::contents(&path).map_err(failed("read the index folder"))?;
-        let note = self.note(writer.number, Some(contents));
-        note.write(&*place.disk, &place.wal_dir).map_err(failed("note what is in the index folder"))
+        self.mark(writer.number, Condition::Clean(contents))
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::change::Changes;
 use super::error::{ReadError, StoreError};
+use super::note::Condition;
 use super::shared::{Shared, Writer};
 use super::summary::{Summary, about};
 use crate::index::{Index, folder};
@@ -44,7 +45,7 @@ impl Shared {
         writer.summary = Summary::EMPTY;
         if place.engine.has_folder() {
             let number = folder::set_aside_all(&place.db_dir).map_err(failed("set the index folder aside"))?;
-            let note = self.note(number, None);
+            let note = self.note(number, Condition::Open);
             note.write(&*place.disk, &place.wal_dir).map_err(failed("note which folder holds the index"))?;
             writer.number = number;
         }

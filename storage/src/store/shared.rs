@@ -7,7 +7,7 @@ use super::Settings;
 use super::check::Check;
 use super::error::{Progress, ReadError};
 use super::moment::Moment;
-use super::note::Note;
+use super::note::{Condition, Note};
 use super::summary::{Counts, Summary};
 use crate::disk::Disk;
 use crate::index::{Engine, Index, IndexError};
@@ -325,8 +325,8 @@ impl Shared {
     }
 
     /// What is to be noted of the folder with this number.
-    pub(super) fn note(&self, number: u32, contents: Option<String>) -> Note {
-        Note { engine: self.place.engine, store: self.log.store_id(), number, contents }
+    pub(super) fn note(&self, number: u32, condition: Condition) -> Note {
+        Note { engine: self.place.engine, store: self.log.store_id(), number, condition }
     }
 
     fn published(&self) -> Published {

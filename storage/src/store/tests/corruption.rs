@@ -1,6 +1,7 @@
 //! An index folder that is damaged, deleted, torn or of another store always ends in a correct index.
 
 use super::super::RebuildReason;
+use super::super::note::{Condition, Note};
 use super::world::{Expected, World, record};
 use crate::disk::Crash;
 use crate::index::conformance::copy_folder;
@@ -136,6 +137,25 @@ fn a_panic_of_fjall_while_it_opens_is_a_rebuild_and_does_not_end_the_process() {
     let (_appender, reader, report) = world.open();
     assert!(matches!(report.rebuilt, Some(RebuildReason::Failed(_))), "{:?}", report.rebuilt);
     Expected::of(0..FEW, &reader).check(&reader);
+}
+
+/// Some changed bytes make an engine ask for more memory than there is, which no process survives. So the note says
+/// `trying` while an engine opens what a crash left, and who finds it so does not try again.
+#[test]
+fn an_index_that_ended_the_process_while_it_was_opened_is_not_opened_again() {
+    for engine in ENGINES {
+        let dir = tempfile::tempdir().unwrap();
+        let world = killed(engine, &dir.path().join("killed"));
+        let left = Note::read(&world.disk, Path::new("/wal")).unwrap().unwrap();
+        assert_eq!(left.condition, Condition::Open);
+        Note { condition: Condition::Trying, ..left }.write(&world.disk, Path::new("/wal")).unwrap();
+        let (appender, reader, report) = world.open();
+        assert!(matches!(report.rebuilt, Some(RebuildReason::EndedTheProcess)), "{:?}", report.rebuilt);
+        Expected::of(0..FEW, &reader).check(&reader);
+        drop((appender, reader));
+        let noted = Note::read(&world.disk, Path::new("/wal")).unwrap().unwrap();
+        assert_eq!(noted.condition, Condition::Open, "the next kill is no reason to rebuild");
+    }
 }
 
 /// A store that was killed: part of its index is of an earlier run, part was flushed, part was not.

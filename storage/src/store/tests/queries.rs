@@ -310,3 +310,28 @@ fn a_record_lost_to_the_disk_is_reported_and_healed_by_sending_it_again() {
     expected.note(&[0], &appender.append(records(0..1), world.wall_ms).unwrap());
     expected.check(&reader);
 }
+
+#[test]
+fn the_time_of_an_idle_store_goes_on_and_stays_a_moment() {
+    let mut world = World::new().filled(0..1);
+    let (mut appender, reader, _) = world.open();
+    let start_ms = world.wall_ms;
+    let hour_ms = 3_600_000;
+    for (n, hour) in (1..4).enumerate() {
+        let wall_ms = start_ms + hour * hour_ms;
+        appender.keep_time(wall_ms).unwrap();
+        let now = reader.now(wall_ms);
+        assert!(now.ms() + 1 >= wall_ms, "{now} at {wall_ms}");
+        let syncs = world.disk.syncs();
+        appender.keep_time(wall_ms + 1_000).unwrap();
+        assert_eq!(world.disk.syncs(), syncs, "once a minute is enough");
+        let Appended::Created { stamp } = appender.append(vec![record(n + 1)], wall_ms).unwrap()[0] else {
+            panic!("it is new");
+        };
+        assert!(stamp > now);
+    }
+    drop((appender, reader));
+    world.wall_ms = start_ms;
+    let (_, reader, _) = world.open();
+    assert!(reader.last_stamp().ms() >= start_ms + 3 * hour_ms);
+}
