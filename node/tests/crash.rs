@@ -15,12 +15,18 @@ use model::RecordId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 use support::{Server, claim, client, get, key, post};
 
 const KILLS: u64 = 200;
 const WRITERS: u8 = 4;
 /// Every so many rounds the engine of the index changes.
 const ROUNDS_PER_ENGINE: u64 = 10;
+/// A round ends after at most so many acknowledged records. Every start compares the index with the whole log, so more
+/// of them make the run slower by their square.
+const RECORDS_A_ROUND: usize = 120;
+/// A round in which so long nothing is acknowledged has failed.
+const STALL_MAX: Duration = Duration::from_secs(60);
 /// How many older records each round looks at, besides all of the round before; the last round looks at every one.
 const OLDER_SAMPLE: usize = 100;
 
@@ -53,7 +59,7 @@ fn nothing_acknowledged_is_lost_by_kill_9_under_load() {
         let server = start(folder.path(), engine);
         check(&server, &acknowledged.lock().unwrap(), Some((round, &mut chance)));
         acknowledged.lock().unwrap().this_round = 0;
-        write_until(round, &server, &acknowledged, 1 + chance.below(400));
+        write_until(round, &server, &acknowledged, 1 + chance.below(RECORDS_A_ROUND));
         server.kill();
     }
     let server = start(folder.path(), "sled");
@@ -67,8 +73,12 @@ fn nothing_acknowledged_is_lost_by_kill_9_under_load() {
     );
 }
 
+/// Starts the node and asks until it is ready: a long rebuild goes on after it listens.
 fn start(folder: &std::path::Path, engine: &str) -> Server {
-    Server::start(folder, &["--index-engine", engine, "--log-segment-bytes-max", "1MiB"])
+    let server = Server::start(folder, &["--index-engine", engine, "--log-segment-bytes-max", "1MiB"]);
+    let client = client();
+    while get(&client, &format!("{}/v1/ready", server.url)).0 != 200 {}
+    server
 }
 
 /// Writes from several threads until `enough` is acknowledged; they are still writing when this returns control to the
@@ -85,12 +95,15 @@ fn write_until(number: u64, server: &Server, acknowledged: &Mutex<Acknowledged>,
         }
         scope.spawn(|| erase_and_compact(&round));
         let mut state = acknowledged.lock().unwrap();
-        while state.this_round < enough {
-            state = progress.wait(state).unwrap();
+        let mut stalled = false;
+        while state.this_round < enough && !stalled {
+            let (next, waited) = progress.wait_timeout(state, STALL_MAX).unwrap();
+            (state, stalled) = (next, waited.timed_out());
         }
         drop(state);
-        server.signal("KILL");
         over.store(true, Ordering::Relaxed);
+        server.signal("KILL");
+        assert!(!stalled, "nothing was acknowledged for {STALL_MAX:?}");
     });
 }
 

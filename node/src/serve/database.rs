@@ -236,17 +236,23 @@ impl LocalDatabase {
     }
 
     fn readiness(&self) -> Vec<Part> {
-        let part = |name: &str, trouble: Option<String>| Part {
+        let part = |name: &str, trouble: Option<String>, well: &str| Part {
             name: name.to_owned(),
             ok: trouble.is_none(),
-            detail: trouble.unwrap_or_else(|| "ok".to_owned()),
+            detail: trouble.unwrap_or_else(|| well.to_owned()),
         };
+        let comparing = "ok; being compared with the log since the last stop was not clean";
+        let well = if self.reader.checking() { comparing } else { "ok" };
         let index = match self.reader.state() {
             State::Ready => None,
             State::Rebuilding { progress, .. } => Some(format!("rebuilding from the log, {progress}")),
             State::Closed => Some("closed; the node is stopping".to_owned()),
         };
-        vec![part("log", self.state.fatal()), part("index", index), part("clock", self.state.clock_trouble())]
+        vec![
+            part("log", self.state.fatal(), "ok"),
+            part("index", index, well),
+            part("clock", self.state.clock_trouble(), "ok"),
+        ]
     }
 
     fn status(&self) -> Status {
