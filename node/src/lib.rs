@@ -8,5 +8,6 @@ pub mod identity;
 pub mod metrics;
 pub mod serve;
 pub mod settings;
+pub mod world;
 
 mod timed_disk;

@@ -1,0 +1,8 @@
+//! What nodes decide together: who is there, who stores what, and what becomes of a write, a read and a difference.
+//!
+//! Decisions only: every machine takes inputs and a monotonic time and appends outputs. Nothing here opens a socket, reads
+//! a clock, draws a random number of its own, or knows how a message travels.
+
+mod id;
+
+pub use id::{ClusterId, Epoch, Generation, Millis, NodeId};
