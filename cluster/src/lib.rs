@@ -4,5 +4,8 @@
 //! a clock, draws a random number of its own, or knows how a message travels.
 
 mod id;
+pub mod placement;
+mod wire;
 
 pub use id::{ClusterId, Epoch, Generation, Millis, NodeId};
+pub use wire::WireError;
