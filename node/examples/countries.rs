@@ -8,7 +8,7 @@ use node::cli::console::{Console, Tone};
 use node::cli::failure::Failure;
 use node::cli::import::Import;
 use node::cli::read::{Query, Skeptic, Terms};
-use node::serve::Node;
+use node::serve::Daemon;
 use node::settings::Settings;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -34,7 +34,7 @@ fn tour(console: &mut Console<'_>) -> Result<(), Failure> {
     let data_dir = PathBuf::from("data/countries");
     let keys = data_dir.join("keys");
     let settings = Settings { data_dir, bind_addr: free_port, admin_addr: free_port, ..Settings::default() };
-    let node = Node::start(&settings).map_err(|error| Failure::of("the node did not start", &error))?;
+    let node = Daemon::start(&settings).map_err(|error| Failure::of("the node did not start", &error))?;
     let result = ask(&format!("http://{}", node.client_addr()), &keys, console);
     match node.stop() {
         None => result,

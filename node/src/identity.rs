@@ -5,13 +5,14 @@
 
 use ed25519_dalek::SigningKey;
 use model::{AgentId, hex};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
+use storage::disk::Disk;
 
 /// The file below the data folder: the secret key, 64 hex digits and a line feed, readable by its owner only.
 pub const FILE: &str = "node.key";
+/// The longest key file that is read, in bytes; a key takes 65.
+const FILE_BYTES_MAX: u64 = 1024;
 
 /// A node's identity.
 #[derive(Debug, Clone)]
@@ -47,23 +48,28 @@ pub enum IdentityError {
 }
 
 impl Identity {
-    /// Reads the identity below `data_dir`, or makes one with `secret` if neither it nor a log exists yet.
+    /// Reads the identity below `data_dir` on `disk`, or makes one with `secret` if neither it nor a log exists yet.
     ///
     /// # Errors
     ///
     /// See [`IdentityError`]; nothing was changed but folders made.
-    pub fn load_or_create(data_dir: &Path, wal_dir: &Path, secret: [u8; 32]) -> Result<Self, IdentityError> {
+    pub fn load_or_create(
+        disk: &dyn Disk,
+        data_dir: &Path,
+        wal_dir: &Path,
+        secret: [u8; 32],
+    ) -> Result<Self, IdentityError> {
         let path = data_dir.join(FILE);
-        match read(&path)? {
+        match read(disk, &path)? {
             Some(text) => {
                 let secret = hex::parse(text.trim_end()).ok_or(IdentityError::Malformed(path))?;
                 Ok(Self { key: SigningKey::from_bytes(&secret) })
             }
-            None if holds_files(wal_dir) => {
+            None if holds_files(disk, wal_dir) => {
                 Err(IdentityError::LogWithoutIdentity { log: wal_dir.to_owned(), key: path })
             }
             None => {
-                create(data_dir, &path, &secret)?;
+                create(disk, data_dir, &path, &secret)?;
                 Ok(Self { key: SigningKey::from_bytes(&secret) })
             }
         }
@@ -80,70 +86,77 @@ impl Identity {
     }
 }
 
-fn read(path: &Path) -> Result<Option<String>, IdentityError> {
-    let mut text = String::new();
-    let file = match File::open(path) {
+fn read(disk: &dyn Disk, path: &Path) -> Result<Option<String>, IdentityError> {
+    let failed = |source| IdentityError::Io { doing: "read", path: path.to_owned(), source };
+    let file = match disk.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other,
+        file => file.map_err(failed)?,
     };
-    let longest = 1024; // a key file is 65 bytes
-    let read = file.and_then(|file| file.take(longest).read_to_string(&mut text));
-    read.map_err(|source| IdentityError::Io { doing: "read", path: path.to_owned(), source })?;
-    Ok(Some(text))
+    let length = file.length().map_err(failed)?.min(FILE_BYTES_MAX);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, 0).map_err(failed)?;
+    String::from_utf8(bytes).map(Some).or(Err(IdentityError::Malformed(path.to_owned())))
 }
 
-fn create(data_dir: &Path, path: &Path, secret: &[u8; 32]) -> Result<(), IdentityError> {
-    let written = std::fs::create_dir_all(data_dir).and_then(|()| {
+fn create(disk: &dyn Disk, data_dir: &Path, path: &Path, secret: &[u8; 32]) -> Result<(), IdentityError> {
+    let written = disk.make_dirs(data_dir).and_then(|()| {
         let draft = path.with_extension("key.new");
         let mut line = Vec::with_capacity(65);
         hex::push(secret, &mut line);
         line.push(b'\n');
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(&line)?;
+        let file = disk.create_private(&draft)?;
+        file.write_all_at(&line, 0)?;
         file.sync_all()?;
-        std::fs::rename(&draft, path)?;
-        File::open(data_dir)?.sync_all()
+        disk.rename(&draft, path)?;
+        disk.sync_dir(data_dir)
     });
     written.map_err(|source| IdentityError::Io { doing: "write", path: path.to_owned(), source })
 }
 
 /// Whether a log was ever begun there; an empty folder, or none, is a fresh one.
-fn holds_files(dir: &Path) -> bool {
-    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
+fn holds_files(disk: &dyn Disk, dir: &Path) -> bool {
+    disk.list(dir).is_ok_and(|names| !names.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use storage::disk::{Crash, MemoryDisk};
+
+    const DATA: &str = "/data";
+
+    fn load(disk: &MemoryDisk, secret: u8) -> Result<Identity, IdentityError> {
+        Identity::load_or_create(disk, DATA.as_ref(), &Path::new(DATA).join("wal"), [secret; 32])
+    }
+
+    fn write(disk: &MemoryDisk, path: &str, bytes: &[u8]) {
+        let path = Path::new(DATA).join(path);
+        disk.make_dirs(path.parent().unwrap()).unwrap();
+        disk.create(&path).unwrap().write_all_at(bytes, 0).unwrap();
+    }
 
     #[test]
-    fn an_identity_is_made_once_and_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let wal = folder.path().join("wal");
-        let first = Identity::load_or_create(folder.path(), &wal, [1; 32]).unwrap();
-        let second = Identity::load_or_create(folder.path(), &wal, [2; 32]).unwrap();
-        assert_eq!(first.name(), second.name());
-        let mode = std::fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+    fn an_identity_is_made_once_and_outlives_a_loss_of_power() {
+        let disk = MemoryDisk::new();
+        let first = load(&disk, 1).unwrap();
+        disk.crash(Crash::DropUnsynced);
+        assert_eq!(first.name(), load(&disk, 2).unwrap().name());
     }
 
     #[test]
     fn a_log_without_its_identity_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let wal = folder.path().join("wal");
-        std::fs::create_dir(&wal).unwrap();
-        std::fs::write(wal.join("MANIFEST"), "x").unwrap();
-        let refused = Identity::load_or_create(folder.path(), &wal, [1; 32]).unwrap_err();
-        assert!(matches!(refused, IdentityError::LogWithoutIdentity { .. }));
+        let disk = MemoryDisk::new();
+        write(&disk, "wal/MANIFEST", b"x");
+        assert!(matches!(load(&disk, 1).unwrap_err(), IdentityError::LogWithoutIdentity { .. }));
     }
 
     #[test]
     fn a_key_file_that_is_not_one_is_refused_and_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(FILE), "not hex").unwrap();
-        let refused = Identity::load_or_create(folder.path(), &folder.path().join("wal"), [1; 32]).unwrap_err();
-        assert!(matches!(refused, IdentityError::Malformed(_)));
-        assert_eq!(std::fs::read(folder.path().join(FILE)).unwrap(), b"not hex");
+        for text in [b"not hex".as_slice(), b"", &[0xFF; 2000]] {
+            let disk = MemoryDisk::new();
+            write(&disk, FILE, text);
+            assert!(matches!(load(&disk, 1).unwrap_err(), IdentityError::Malformed(_)));
+            assert_eq!(disk.file_length(&Path::new(DATA).join(FILE)).unwrap(), text.len() as u64);
+        }
     }
 }

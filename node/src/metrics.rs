@@ -59,7 +59,6 @@ impl Metrics {
     /// Only if two metrics share a name, which a test rules out.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        registry.register(Box::new(ProcessCollector::for_self()))?;
         let latency = |name, help| HistogramOpts::new(name, help).buckets(LATENCY_BUCKETS.to_vec());
         let commit = HistogramOpts::new("stemedb_commit_records", "Records made durable by one commit of the log.");
         let metrics = Self {
@@ -127,6 +126,15 @@ impl Metrics {
         let mut names: Vec<_> = described.collect();
         names.sort();
         names
+    }
+
+    /// Adds what the system counts of this process, all of it: for a node that has a process of its own.
+    ///
+    /// # Errors
+    ///
+    /// If that was done before.
+    pub fn add_process(&self) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(ProcessCollector::for_self()))
     }
 
     /// Counts what the HTTP interface saw.

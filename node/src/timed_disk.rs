@@ -35,6 +35,10 @@ impl Disk for TimedDisk {
         self.disk.create(path).map(|file| self.timed(file))
     }
 
+    fn create_private(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.create_private(path).map(|file| self.timed(file))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.disk.rename(from, to)
     }
@@ -57,6 +61,14 @@ impl Disk for TimedDisk {
 
     fn file_length(&self, path: &Path) -> io::Result<u64> {
         self.disk.file_length(path)
+    }
+
+    fn used_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.disk.used_bytes(dir)
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.disk.free_bytes(dir)
     }
 
     fn lock(&self, path: &Path) -> io::Result<DiskLock> {

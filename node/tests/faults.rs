@@ -6,8 +6,9 @@ mod support;
 
 use api::json::envelope_json;
 use node::clock::Clock;
-use node::serve::Node;
+use node::serve::Daemon;
 use node::settings::Settings;
+use node::world::World;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -55,13 +56,19 @@ fn settings(folder: &Path) -> Settings {
         admin_addr: ([127, 0, 0, 1], 0).into(),
         log_segment_bytes_max: SEGMENT_BYTES,
         scrub_bytes_per_second: 0,
+        disk_free_bytes_min: 0, // a full disk is to be met, not foreseen
         ..Settings::default()
     }
 }
 
-/// A node with its log on a disk in memory.
+/// This machine, but for its disk and its clock.
+fn world(disk: &MemoryDisk, clock: Arc<PlayedClock>) -> World {
+    World { disk: Arc::new(disk.clone()), clock, ..World::machine() }
+}
+
+/// A node with log and identity on a disk in memory.
 struct Played {
-    node: Node,
+    node: Daemon,
     disk: MemoryDisk,
     clock: Arc<PlayedClock>,
     url: String,
@@ -72,7 +79,7 @@ struct Played {
 impl Played {
     fn start(folder: &Path) -> Self {
         let (disk, clock) = (MemoryDisk::new(), PlayedClock::new());
-        let node = Node::start_on(&settings(folder), Arc::new(disk.clone()), clock.clone()).unwrap();
+        let node = Daemon::start_in(&settings(folder), world(&disk, clock.clone())).unwrap();
         let url = format!("http://{}", node.client_addr());
         Self { node, disk, clock, url, http: client(), sent: 0 }
     }
@@ -143,7 +150,7 @@ fn a_failed_sync_acknowledges_nothing_and_stops_the_node() {
     // The power fails, the disk is exchanged for a sound one: what was acknowledged is there.
     played.disk.heal();
     played.disk.crash(Crash::DropUnsynced);
-    let node = Node::start_on(&settings(folder.path()), Arc::new(played.disk.clone()), PlayedClock::new()).unwrap();
+    let node = Daemon::start_in(&settings(folder.path()), world(&played.disk, PlayedClock::new())).unwrap();
     let url = format!("http://{}", node.client_addr());
     assert_eq!(get(&played.http, &format!("{url}/v1/records/{kept}")).0, 200);
     assert_eq!(get(&played.http, &format!("{url}/v1/records/{refused}")).0, 404);

@@ -4,7 +4,6 @@
 
 use super::gate::Submission;
 use super::lanes::Lanes;
-use super::maintenance::folder_bytes;
 use super::query::{self, QueryError};
 use super::state::NodeState;
 use super::writer::{Job, WriterQueue};
@@ -20,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use storage::disk::Disk;
 use storage::log::Position;
 use storage::store::{self, Lookup, Maintenance, Reader, State};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -45,6 +45,7 @@ pub(super) struct LocalDatabase {
     pub(super) state: Arc<NodeState>,
     pub(super) write_deadline: Duration,
     pub(super) started: Duration,
+    pub(super) disk: Arc<dyn Disk>,
     pub(super) wal_dir: PathBuf,
     pub(super) db_dir: PathBuf,
 }
@@ -270,8 +271,8 @@ impl LocalDatabase {
             erased: counts.erased,
             damaged: u64::try_from(self.state.metrics.scrub_damaged.get()).unwrap_or(0),
             segments: u64::from(self.reader.applied().segment),
-            log_bytes: folder_bytes(&self.wal_dir),
-            index_bytes: folder_bytes(&self.db_dir),
+            log_bytes: self.disk.used_bytes(&self.wal_dir).unwrap_or(0),
+            index_bytes: self.disk.used_bytes(&self.db_dir).unwrap_or(0),
             uptime_s: self.state.clock.monotonic().saturating_sub(self.started).as_secs(),
         }
     }

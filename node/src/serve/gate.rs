@@ -7,8 +7,8 @@ use super::writer::{Job, Verified, WriterQueue};
 use api::database::{SubmitError, SubmitTerms};
 use model::Envelope;
 use model::acceptance::{self, KeyCache};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// The most records that one worker verifies at once. Beyond it a batch gets hardly any faster.
 pub(super) const VERIFY_RECORDS_MAX: usize = 512;
@@ -37,9 +37,9 @@ impl Waiting {
     }
 
     /// Waits for a submission and takes with it those that wait already, while they fit. `None` at the end.
-    fn take(&self) -> Option<Vec<Submission>> {
-        let mut receiver = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = receiver.blocking_recv()?;
+    async fn take(&self) -> Option<Vec<Submission>> {
+        let mut receiver = self.0.lock().await;
+        let first = receiver.recv().await?;
         let mut records = first.envelopes.len();
         let mut taken = vec![first];
         while records < VERIFY_RECORDS_MAX {
@@ -51,12 +51,12 @@ impl Waiting {
     }
 }
 
-/// Verifies what waits until nobody submits any more. Runs on a thread of its own.
-pub(super) fn work(waiting: &Waiting, writer: &WriterQueue) {
+/// Verifies what waits until nobody submits any more.
+pub(super) async fn work(waiting: Waiting, writer: WriterQueue) {
     let mut keys = KeyCache::new(KEYS_MAX);
-    while let Some(submissions) = waiting.take() {
+    while let Some(submissions) = waiting.take().await {
         for verified in verify(submissions, &mut keys) {
-            if writer.blocking_send(Job::Write(verified)).is_err() {
+            if writer.send(Job::Write(verified)).await.is_err() {
                 return; // the log has stopped; whoever waits sees its reply dropped
             }
         }

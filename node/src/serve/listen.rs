@@ -1,7 +1,9 @@
 //! The two listeners: one for clients, one for operators. They know nothing of what they serve.
 
-use super::StartError;
+use super::{StartError, date};
+use crate::clock::Clock;
 use crate::settings::Settings;
+use crate::world::{Listener, Network};
 use api::Database;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -13,8 +15,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
 /// How long a client may take to send the head of a request; then its connection is closed.
 const HEADER_READ_MAX: Duration = Duration::from_secs(10);
@@ -28,20 +30,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Both sockets, bound and not yet answering.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    clients: TcpListener,
-    operators: TcpListener,
+    clients: Box<dyn Listener>,
+    operators: Box<dyn Listener>,
 }
 
 impl Listeners {
-    pub(super) async fn bind(settings: &Settings) -> Result<Self, StartError> {
-        let clients = bind("bind_addr", settings.bind_addr).await?;
-        let operators = bind("admin_addr", settings.admin_addr).await?;
+    pub(super) async fn bind(settings: &Settings, network: &dyn Network) -> Result<Self, StartError> {
+        let clients = bind(network, "bind_addr", settings.bind_addr).await?;
+        let operators = bind(network, "admin_addr", settings.admin_addr).await?;
         Ok(Self { clients, operators })
     }
 
     /// Where clients and operators connect, with the ports that the system chose.
     pub(super) fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
-        Ok((self.clients.local_addr()?, self.operators.local_addr()?))
+        Ok((self.clients.local_address()?, self.operators.local_address()?))
     }
 
     /// Answers until `stop`, and then until what is in flight is answered.
@@ -49,36 +51,45 @@ impl Listeners {
         self,
         database: Arc<dyn Database>,
         settings: &Settings,
+        clock: &Arc<dyn Clock>,
         stop: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let limits = limits(settings);
         let connections_max = usize::try_from(settings.http_connections_max).unwrap_or(usize::MAX);
-        let clients =
-            run(self.clients, api::client_router(Arc::clone(&database), limits.clone()), connections_max, stop.clone());
-        let operators = run(self.operators, api::admin_router(database, limits), connections_max, stop);
+        let clients = date::stamped(api::client_router(Arc::clone(&database), limits.clone()), clock);
+        let operators = date::stamped(api::admin_router(database, limits), clock);
+        let clients = run(self.clients, clients, connections_max, stop.clone());
+        let operators = run(self.operators, operators, connections_max, stop);
         async move {
-            tokio::join!(clients, operators);
+            tokio::join!(biased; clients, operators);
         }
     }
 }
 
-async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { setting, address, source })
+async fn bind(
+    network: &dyn Network,
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<Box<dyn Listener>, StartError> {
+    network.listen(address).await.map_err(|source| StartError::Listen { setting, address, source })
 }
 
-/// Accepts connections until `stop`, then waits until those there are have answered what they were asked.
-async fn run(listener: TcpListener, router: Router, connections_max: usize, mut stop: watch::Receiver<bool>) {
+/// Accepts connections until `stop`, then waits until those there are have answered what they were asked. Dropped, it
+/// closes them all.
+async fn run(mut listener: Box<dyn Listener>, router: Router, connections_max: usize, mut stop: watch::Receiver<bool>) {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_READ_MAX);
-    server.http2().timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).max_concurrent_streams(STREAMS_MAX);
+    // The date comes from the node's own clock; see there.
+    server.http1().auto_date_header(false).timer(TokioTimer::new()).header_read_timeout(HEADER_READ_MAX);
+    server.http2().auto_date_header(false).timer(TokioTimer::new());
+    server.http2().keep_alive_interval(KEEP_ALIVE).max_concurrent_streams(STREAMS_MAX);
     let service = TowerToHyperService::new(router);
     let connections = GracefulShutdown::new();
+    let mut tasks = JoinSet::new();
     let free = Arc::new(Semaphore::new(connections_max));
     loop {
         let accepted = async {
             let permit = Arc::clone(&free).acquire_owned().await.map_err(io::Error::other)?;
             let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
             Ok::<_, io::Error>((stream, permit))
         };
         let (stream, permit) = tokio::select! {
@@ -95,7 +106,8 @@ async fn run(listener: TcpListener, router: Router, connections_max: usize, mut 
         };
         let connection = server.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
         let connection = connections.watch(connection);
-        tokio::spawn(async move {
+        while tasks.try_join_next().is_some() {} // those that have ended
+        tasks.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error, "a connection broke");
             }

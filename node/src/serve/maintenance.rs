@@ -1,18 +1,20 @@
 //! What a node does beside answering: preparing segments, rebuilding and checking the index, scrubbing, compacting,
-//! measuring its folders. Bounded steps on one thread; it never holds up a write for longer than one step.
+//! measuring its folders. Bounded steps, one after the other; it never holds up a write for longer than one step.
 
 use super::state::NodeState;
 use super::writer::Job;
+use crate::world::Workers;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
+use storage::disk::Disk;
 use storage::log::SpareJob;
 use storage::store::Maintenance;
-use tokio::sync::mpsc::WeakSender;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::mpsc::{Receiver, WeakSender};
 
-/// How often the thread looks for something to do when nobody asks.
+/// How often the caretaker looks for something to do when nobody asks.
 const PERIOD: Duration = Duration::from_millis(250);
 /// Scrubbing and measuring happen once in so many periods: once a second.
 const PERIODS_A_ROUND: u64 = 4;
@@ -26,6 +28,8 @@ pub(super) struct Caretaker {
     pub(super) state: Arc<NodeState>,
     /// Weak: the writer ends when nobody else can submit.
     pub(super) writer: WeakSender<Job>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) workers: Workers,
     pub(super) wal_dir: PathBuf,
     pub(super) db_dir: PathBuf,
     /// How fast the log is re-read; 0 for not at all.
@@ -33,22 +37,23 @@ pub(super) struct Caretaker {
 }
 
 impl Caretaker {
-    /// Works until the writer is gone. Runs on a thread of its own.
-    pub(super) fn work(mut self, spares: &Receiver<SpareJob>) {
+    /// Works until the writer is gone.
+    pub(super) async fn work(mut self, mut spares: Receiver<SpareJob>) {
         let mut period: u64 = 0;
         let mut busy = true; // a rebuild begun while opening goes on at once
         loop {
-            match spares.recv_timeout(if busy { Duration::ZERO } else { PERIOD }) {
-                Ok(job) => prepare(&job),
-                Err(RecvTimeoutError::Timeout) => {
+            match next(&mut spares, busy).await {
+                Next::Prepare(job) => prepare(&job),
+                Next::Look => {
                     busy = self.step();
                     period += u64::from(!busy);
                     if !busy {
                         self.round(period);
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Next::End => return,
             }
+            self.workers.settle().await;
         }
     }
 
@@ -109,9 +114,36 @@ impl Caretaker {
 
     fn measure(&self) {
         for (part, folder) in [("log", &self.wal_dir), ("index", &self.db_dir)] {
-            let bytes = i64::try_from(folder_bytes(folder)).unwrap_or(i64::MAX);
+            let bytes = i64::try_from(self.disk.used_bytes(folder).unwrap_or(0)).unwrap_or(i64::MAX);
             self.state.metrics.disk_bytes.with_label_values(&[part]).set(bytes);
         }
+    }
+}
+
+/// What the caretaker does next.
+enum Next {
+    /// Prepare a segment: the writer asks for it.
+    Prepare(SpareJob),
+    /// Look for something to do.
+    Look,
+    /// End: the writer is gone.
+    End,
+}
+
+/// Waits for the writer to ask for something, if there is nothing else to do for as long as a period.
+async fn next(spares: &mut Receiver<SpareJob>, busy: bool) -> Next {
+    if busy {
+        tokio::task::yield_now().await; // in place, others want their turn
+        return match spares.try_recv() {
+            Ok(job) => Next::Prepare(job),
+            Err(TryRecvError::Empty) => Next::Look,
+            Err(TryRecvError::Disconnected) => Next::End,
+        };
+    }
+    match tokio::time::timeout(PERIOD, spares.recv()).await {
+        Ok(Some(job)) => Next::Prepare(job),
+        Ok(None) => Next::End,
+        Err(_) => Next::Look,
     }
 }
 
@@ -119,15 +151,4 @@ fn prepare(job: &SpareJob) {
     if let Err(error) = job.run() {
         tracing::warn!(error = &error as &dyn Error, "the next segment could not be prepared; the writer will do it");
     }
-}
-
-/// The bytes of all files below a folder; what cannot be read counts nothing.
-pub(super) fn folder_bytes(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    let sizes = entries.filter_map(Result::ok).map(|entry| match entry.metadata() {
-        Ok(about) if about.is_dir() => folder_bytes(&entry.path()),
-        Ok(about) => about.len(),
-        Err(_) => 0,
-    });
-    sizes.sum()
 }

@@ -1,31 +1,33 @@
 //! A running node: opened, listening, and stopped in order.
 //!
-//! [`Node`] joins the store, its threads and the HTTP interface; it holds no rule of the database. [`serve`] is what
-//! `stemedb serve` does around it: logging, signals and the two addresses on standard output.
+//! [`Node`] joins the store, its loops and the HTTP interface; it holds no rule of the database. [`serve`] is what
+//! `stemedb serve` does around it: a runtime, logging, signals and the two addresses on standard output.
 //!
-//! Threads: the runtime's workers answer requests; the gate's verify signatures; one writer changes the store; one
-//! caretaker does what is due. A stop ends them from the outside in: no new requests, those in flight answered, the gate
-//! drained, the last commit made, the log sealed.
+//! The runtime's tasks answer requests; the gate's loops verify signatures; one writer changes the store; one caretaker
+//! does what is due. On a machine each loop has a thread of its own. A stop ends them from the outside in: no new
+//! requests, those in flight answered, the gate drained, the last commit made, the log sealed.
 
+mod daemon;
 mod database;
+mod date;
 mod gate;
 mod lanes;
 mod listen;
 mod maintenance;
+mod opening;
 mod query;
 mod reserve;
 mod state;
 mod verify;
 mod writer;
 
+pub use daemon::{Daemon, serve};
 pub use verify::verify;
 
-use crate::cli::failure::Failure;
-use crate::clock::{Clock, SystemClock};
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::Metrics;
-use crate::settings::{Engine, LogFormat, Settings};
-use crate::timed_disk::TimedDisk;
+use crate::settings::Settings;
+use crate::world::{Worker, Workers, World};
 use database::{LocalDatabase, Shared};
 use gate::Waiting;
 use lanes::Lanes;
@@ -34,19 +36,13 @@ use maintenance::Caretaker;
 use reserve::Reserve;
 use state::NodeState;
 use std::error::Error;
-use std::io::{self, Write as _};
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, mpsc as blocking};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use storage::disk::{Disk, StdDisk};
-use storage::store::{self, Store, StoreError};
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use storage::store::{Store, StoreError};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tracing_subscriber::EnvFilter;
 use writer::{Writer, millis};
 
 /// The most reads that block on the disk at once; with the bytes of a page it bounds the memory that queries take.
@@ -76,7 +72,7 @@ pub enum StartError {
     /// The store: see there.
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),
-    /// The system gives no threads, no randomness or no event queue. Look at its limits.
+    /// The system gives no threads, no randomness, no address or no event queue. Look at its limits.
     #[error("the system gives no {what}")]
     System {
         /// What was asked for.
@@ -90,13 +86,14 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// A node that runs.
+/// A node that runs, on the runtime that it was started in.
+///
+/// Dropped without [`Node::shutdown`], it goes on until the runtime ends.
 #[derive(Debug)]
 pub struct Node {
-    runtime: Runtime,
     stopping: watch::Sender<bool>,
     servers: tokio::task::JoinHandle<()>,
-    threads: Vec<JoinHandle<()>>,
+    loops: Vec<Worker>,
     state: Arc<NodeState>,
     drain: Duration,
     name: String,
@@ -105,40 +102,41 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node and returns once it listens. It may still be rebuilding its index; `/v1/ready` tells.
+    /// Starts a node in this world, on the runtime of the caller, and returns once it listens. It may still be rebuilding
+    /// its index; `/v1/ready` tells. The store is opened in place: that blocks for as long as recovery takes.
     ///
     /// # Errors
     ///
     /// [`StartError`]; then nothing runs any more.
-    pub fn start(settings: &Settings) -> Result<Self, StartError> {
-        Self::start_on(settings, Arc::new(StdDisk), Arc::new(SystemClock::start()))
-    }
-
-    /// [`Node::start`] with the log on another disk and time from another clock: what tests of faults need. The identity
-    /// and the index stay on the machine's own disk.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// As [`Node::start`].
-    pub fn start_on(settings: &Settings, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+    /// Outside a tokio runtime with timers.
+    pub async fn start_in(settings: &Settings, world: World) -> Result<Self, StartError> {
         let system = |what| move |source| StartError::System { what, source };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system("runtime"))?;
-        let listeners = runtime.block_on(Listeners::bind(settings))?;
+        let listeners = Listeners::bind(settings, world.network.as_ref()).await?;
         let (client_addr, admin_addr) = listeners.addresses().map_err(system("address"))?;
 
-        let state = Arc::new(NodeState::new(Arc::clone(&clock), Metrics::new()?));
-        let wal_dir = settings.wal_folder();
-        let identity = Identity::load_or_create(&settings.data_dir, &wal_dir, random()?)?;
-        let setup = setup(settings, disk, &state)?;
+        let World { disk, clock, workers, .. } = &world;
+        let state = Arc::new(NodeState::new(Arc::clone(clock), Metrics::new()?));
+        if matches!(workers, Workers::Threads) {
+            state.metrics.add_process()?;
+        }
+        let (wal_dir, db_dir) = (settings.wal_folder(), settings.db_folder());
+        let mut secret = [0; 32];
+        world.entropy.fill(&mut secret).map_err(system("randomness"))?;
+        let identity = Identity::load_or_create(disk.as_ref(), &settings.data_dir, &wal_dir, secret)?;
+        let setup = opening::setup(settings, &world, &state)?;
+        let engine = setup.engine;
         let (mut appender, reader, report) = Store::open(setup)?;
-        tell(&report);
+        opening::tell(&report);
         if settings.accept_clock_jump {
             appender.clock().accept_jump(clock.wall_ms(), millis(clock.monotonic()));
         }
+        workers.settle().await;
 
-        let maintenance = [appender.maintenance(), appender.maintenance()];
-        let [for_caretaker, for_operators] = maintenance;
-        let (spares, wanted_spares) = blocking::sync_channel(1);
+        let (for_caretaker, for_operators) = (appender.maintenance(), appender.maintenance());
+        let (spares, wanted_spares) = mpsc::channel(1);
         let (writer_queue, writer_jobs) = mpsc::channel(WRITER_JOBS_MAX);
         let queued_max = usize::try_from(settings.write_queue_max).unwrap_or(Semaphore::MAX_PERMITS);
         let (gate_queue, submissions) = mpsc::channel(GATE_JOBS_MAX);
@@ -146,26 +144,29 @@ impl Node {
             maintenance: for_caretaker,
             state: Arc::clone(&state),
             writer: writer_queue.downgrade(),
+            disk: Arc::clone(disk),
+            workers: workers.clone(),
             wal_dir: wal_dir.clone(),
-            db_dir: settings.db_folder(),
+            db_dir: db_dir.clone(),
             scrub_bytes_per_second: settings.scrub_bytes_per_second,
         };
+        let folders = vec![wal_dir.clone(), db_dir.clone()];
         let writer = Writer {
             appender,
             reader: reader.clone(),
             state: Arc::clone(&state),
             eraser: identity.agent(),
-            reserve: Reserve::new(vec![wal_dir.clone(), settings.db_folder()], settings.disk_free_bytes_min),
+            reserve: Reserve::new(Arc::clone(disk), folders, settings.disk_free_bytes_min),
             spares,
+            workers: workers.clone(),
         };
         let waiting = Waiting::new(submissions);
-        let mut threads = vec![
-            spawn("writer", &state, move || writer.work(writer_jobs))?,
-            spawn("caretaker", &state, move || caretaker.work(&wanted_spares))?,
+        let mut loops = vec![
+            start(workers, "writer", &state, writer.work(writer_jobs))?,
+            start(workers, "caretaker", &state, caretaker.work(wanted_spares))?,
         ];
-        for _ in 0..std::thread::available_parallelism().map_or(1, NonZeroUsize::get) {
-            let (waiting, queue) = (waiting.clone(), writer_queue.clone());
-            threads.push(spawn("gate", &state, move || gate::work(&waiting, &queue))?);
+        for _ in 0..workers.parallelism() {
+            loops.push(start(workers, "gate", &state, gate::work(waiting.clone(), writer_queue.clone()))?);
         }
 
         let database = Shared(Arc::new(LocalDatabase {
@@ -173,27 +174,28 @@ impl Node {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 node_id: identity.name(),
             },
-            engine: settings.index_engine.as_str(),
+            engine: engine.as_str(),
             reader,
             gate: gate_queue,
             queued: Semaphore::new(queued_max),
             queued_max,
             writer: writer_queue,
             maintenance: Mutex::new(for_operators),
-            lanes: Lanes::new(READS_IN_FLIGHT_MAX),
-            compactions: Lanes::new(1),
+            lanes: Lanes::new(READS_IN_FLIGHT_MAX, workers.clone()),
+            compactions: Lanes::new(1, workers.clone()),
             started: clock.monotonic(),
             write_deadline: Duration::from_millis(settings.write_deadline_ms),
             state: Arc::clone(&state),
+            disk: Arc::clone(disk),
             wal_dir,
-            db_dir: settings.db_folder(),
+            db_dir,
         }));
         let (stopping, stop) = watch::channel(false);
-        let servers = runtime.spawn(listeners.serve(Arc::new(database), settings, stop));
+        let servers = tokio::spawn(listeners.serve(Arc::new(database), settings, clock, stop));
         // The last quarter of the deadline is for the last commit and the seal.
         let drain = Duration::from_millis(settings.shutdown_deadline_ms / 4 * 3);
         let name = identity.name();
-        Ok(Self { runtime, stopping, servers, threads, state, drain, name, client_addr, admin_addr })
+        Ok(Self { stopping, servers, loops, state, drain, name, client_addr, admin_addr })
     }
 
     /// The node's name.
@@ -211,165 +213,45 @@ impl Node {
         self.admin_addr
     }
 
-    /// What waits for the end: from now on SIGTERM and SIGINT no longer end the process by themselves.
-    fn end(&self) -> io::Result<impl FnOnce() + '_> {
-        let _entered = self.runtime.enter();
-        let mut terminated = signal(SignalKind::terminate())?;
-        let mut interrupted = signal(SignalKind::interrupt())?;
+    /// Waits until the node cannot go on, its disk having failed for one. It still wants a [`Node::shutdown`] then.
+    pub fn failed(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut fatal = self.state.watch_fatal();
-        let end = async move {
-            tokio::select! {
-                biased;
-                _ = fatal.wait_for(Option::is_some) => {}
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
+        async move {
+            if fatal.wait_for(Option::is_some).await.is_err() {
+                std::future::pending::<()>().await; // the node is gone, and did not fail
             }
-        };
-        Ok(|| self.runtime.block_on(end))
+        }
     }
 
     /// Stops the node: requests in flight are answered, the log is sealed. Returns why it had to stop, if it had to.
-    pub fn stop(self) -> Option<String> {
+    ///
+    /// Requests that are not answered when three quarters of `shutdown_deadline_ms` have passed are cut off; how long the
+    /// loops then take to finish is up to the disk.
+    pub async fn shutdown(self) -> Option<String> {
         self.stopping.send_replace(true);
-        let Self { runtime, servers, threads, state, drain, .. } = self;
-        let drained = runtime.block_on(async { tokio::time::timeout(drain, servers).await.is_ok() });
-        if !drained {
+        let Self { mut servers, loops, state, drain, .. } = self;
+        if tokio::time::timeout(drain, &mut servers).await.is_err() {
             tracing::warn!("requests were still in flight at the shutdown deadline and are cut off");
+            servers.abort();
+            servers.await.ok(); // it was cancelled, as asked
         }
-        runtime.shutdown_timeout(drain / 3);
-        for thread in threads {
-            thread.join().ok(); // a panic was noted by the thread itself
+        for worker in loops {
+            worker.ended().await;
         }
         state.fatal()
     }
 }
 
-/// Runs a node until it is told to stop. Standard output gets its two addresses, standard error the log.
-///
-/// # Errors
-///
-/// [`Failure::Failed`] if it could not start, or had to stop because its disk failed.
-pub fn serve(settings: Settings) -> Result<(), Failure> {
-    start_logging(&settings)?;
-    let node = Node::start(&settings).map_err(|error| Failure::of("the node did not start", &error))?;
-    let wait_for_the_end = node.end().map_err(|error| Failure::of("signals cannot be had", &error))?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "StemeDB {} node {}", env!("CARGO_PKG_VERSION"), node.name())?;
-    writeln!(out, "  clients  http://{}  (described at /docs)", node.client_addr())?;
-    writeln!(out, "  admin    http://{}", node.admin_addr())?;
-    writeln!(out, "  data     {} ({} index)", settings.data_dir.display(), settings.index_engine.as_str())?;
-    out.flush()?;
-    drop(out);
-    wait_for_the_end();
-    tracing::info!("stopping");
-    end_at_the_deadline(&settings)?;
-    match node.stop() {
-        None => Ok(()),
-        Some(why) => Err(Failure::Failed(format!("the node had to stop: {why}"))),
-    }
-}
-
-/// Ends the process when the shutdown deadline has passed, whatever is still being written down: everything acknowledged
-/// is on disk, and the next start checks the index.
-fn end_at_the_deadline(settings: &Settings) -> Result<(), Failure> {
-    let deadline = Duration::from_millis(settings.shutdown_deadline_ms);
-    let watchdog = std::thread::Builder::new().name("deadline".to_owned()).spawn(move || {
-        std::thread::park_timeout(deadline);
-        tracing::warn!("the shutdown deadline has passed; what is left is done by the next start");
-        std::process::exit(0);
-    });
-    watchdog.map(drop).map_err(|error| Failure::of("the system gives no thread", &error))
-}
-
-fn start_logging(settings: &Settings) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&settings.logging_filter)
-        .map_err(|error| Failure::Usage(format!("logging.filter: {error}")))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
-    let started = match settings.logging_format {
-        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
-        LogFormat::Json => lines.json().try_init(),
-    };
-    started.map_err(|error| Failure::Failed(format!("logging does not start: {error}")))
-}
-
-/// What opening the store takes.
-fn setup(settings: &Settings, disk: Arc<dyn Disk>, state: &NodeState) -> Result<store::Setup, StartError> {
-    let disk = TimedDisk::new(disk, Arc::clone(&state.clock), state.metrics.fsync_latency.clone());
-    let [seed, _] = halves(random()?);
-    Ok(store::Setup {
-        disk: Arc::new(disk),
-        wal_dir: settings.wal_folder(),
-        db_dir: settings.db_folder(),
-        engine: engine(settings.index_engine),
-        settings: store_settings(settings),
-        store_id_seed: seed,
-        wall_ms: state.clock.wall_ms(),
-    })
-}
-
-fn engine(setting: Engine) -> storage::index::Engine {
-    match setting {
-        Engine::Sled => storage::index::Engine::Sled,
-        Engine::Fjall => storage::index::Engine::Fjall,
-    }
-}
-
-/// The part of the settings that the store wants. Their limits were checked when they were read.
-fn store_settings(settings: &Settings) -> store::Settings {
-    let log = storage::log::Settings {
-        segment_bytes_max: u32::try_from(settings.log_segment_bytes_max).unwrap_or(u32::MAX),
-        ..storage::log::Settings::default()
-    };
-    store::Settings {
-        index: storage::index::Settings {
-            cache_bytes: settings.index_cache_bytes,
-            ..storage::index::Settings::default()
-        },
-        clock_offset_ms_max: settings.clock_offset_max_ms,
-        garbage_percent_max: u8::try_from(settings.compaction_garbage_percent).unwrap_or(100),
-        ..store::Settings::with_log(log)
-    }
-}
-
-/// What the operator should know of how the store opened.
-fn tell(report: &store::OpenReport) {
-    let recovery = &report.recovery;
-    if recovery.damages.is_empty() {
-        tracing::info!(%recovery, "opened the log");
-    } else {
-        tracing::error!(%recovery, "opened the log; what is damaged was copied aside and is not served");
-    }
-    if report.checking {
-        tracing::info!("the index is compared with the log, since the last stop was not clean");
-    }
-}
-
-/// Starts a thread of the node. If it panics the node stops: without it, it would answer and never acknowledge.
-fn spawn(
+/// Starts a loop of the node. If it panics the node stops: without it, it would answer and never acknowledge.
+fn start(
+    workers: &Workers,
     name: &'static str,
     state: &Arc<NodeState>,
-    work: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, StartError> {
-    let (thread, state) = (std::thread::Builder::new().name(name.to_owned()), Arc::clone(state));
-    let guarded = move || {
-        if catch_unwind(AssertUnwindSafe(work)).is_err() {
-            state.stop_for_good(format!("the {name} thread panicked"));
-        }
-    };
-    thread.spawn(guarded).map_err(|source| StartError::System { what: "thread", source })
-}
-
-fn random() -> Result<[u8; 32], StartError> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| StartError::System { what: "randomness", source: io::Error::other(error) })?;
-    Ok(bytes)
-}
-
-fn halves(bytes: [u8; 32]) -> [[u8; 16]; 2] {
-    let mut halves = [[0; 16]; 2];
-    halves.as_flattened_mut().copy_from_slice(&bytes);
-    halves
+    work: impl Future<Output = ()> + Send + 'static,
+) -> Result<Worker, StartError> {
+    let state = Arc::clone(state);
+    let panicked = move || state.stop_for_good(format!("the {name} thread panicked"));
+    workers.start(name, work, panicked).map_err(|source| StartError::System { what: "thread", source })
 }
 
 /// An error and its causes in one line.

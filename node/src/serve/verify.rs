@@ -1,15 +1,15 @@
 //! `stemedb verify`: everything in a data folder read and checked while no node has it open.
 
+use super::chain;
+use super::opening::{setup, tell};
 use super::state::NodeState;
-use super::{chain, setup, tell};
 use crate::cli::Verified;
 use crate::cli::failure::Failure;
-use crate::clock::SystemClock;
 use crate::identity::{self, Identity};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
+use crate::world::World;
 use std::sync::Arc;
-use storage::disk::StdDisk;
 use storage::store::Store;
 
 /// Opens the store, re-reads every frame, recomputes every id, verifies every signature and compares the index.
@@ -26,9 +26,11 @@ pub fn verify(settings: Settings) -> Result<Verified, Failure> {
         return Err(Failure::Failed(format!("{folder} holds no node; name the folder of one with --data-dir")));
     }
     let metrics = Metrics::new().map_err(|error| failed(&error))?;
-    let state = NodeState::new(Arc::new(SystemClock::start()), metrics);
-    Identity::load_or_create(&settings.data_dir, &settings.wal_folder(), [0; 32]).map_err(|error| failed(&error))?;
-    let mut setup = setup(&settings, Arc::new(StdDisk), &state).map_err(|error| failed(&error))?;
+    let world = World::machine();
+    let state = NodeState::new(Arc::clone(&world.clock), metrics);
+    Identity::load_or_create(world.disk.as_ref(), &settings.data_dir, &settings.wal_folder(), [0; 32])
+        .map_err(|error| failed(&error))?;
+    let mut setup = setup(&settings, &world, &state).map_err(|error| failed(&error))?;
     setup.settings.open_frames_max = u64::MAX;
     let (appender, reader, report) = Store::open(setup).map_err(|error| failed(&error))?;
     tell(&report);

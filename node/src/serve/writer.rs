@@ -1,4 +1,4 @@
-//! The writer: the one thread that changes the store, so that writes that arrive together share one `fdatasync`.
+//! The writer: the only one that changes the store, so that writes that arrive together share one `fdatasync`.
 //!
 //! It takes whatever is waiting, up to [`COMMIT_RECORDS_MAX`], and answers only after the store has made it durable and
 //! visible. It never verifies.
@@ -7,11 +7,11 @@ use super::chain;
 use super::gate::Verdicts;
 use super::reserve::Reserve;
 use super::state::NodeState;
+use crate::world::Workers;
 use api::database::{Durable, EraseError, Erasure, Outcome, Receipt, SubmitError, SubmitTerms};
 use model::{AgentId, Body, Code, Record, RecordId, Refusal, Timestamp};
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use storage::log::{LogError, SpareJob};
 use storage::store::{self, AppendError, Appended, Appender, Lookup, Reader, StoreError};
@@ -57,18 +57,20 @@ pub(super) struct Writer {
     /// Room that must be left on the disks, so that neither log nor index ever meets a full one.
     pub(super) reserve: Reserve,
     /// Where the preparation of the next segment is done; a full queue means that one is under way.
-    pub(super) spares: SyncSender<SpareJob>,
+    pub(super) spares: mpsc::Sender<SpareJob>,
+    pub(super) workers: Workers,
 }
 
 impl Writer {
-    /// Works until nobody can submit any more, then stops the store in order. Runs on a thread of its own.
-    pub(super) fn work(mut self, mut queue: mpsc::Receiver<Job>) {
+    /// Works until nobody can submit any more, then stops the store in order.
+    pub(super) async fn work(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut jobs = Vec::new();
-        while queue.blocking_recv_many(&mut jobs, COMMIT_JOBS_MAX) > 0 {
-            self.perform(&mut jobs);
+        while queue.recv_many(&mut jobs, COMMIT_JOBS_MAX).await > 0 {
+            self.perform(&mut jobs).await;
             if let Some(job) = self.appender.spare_job() {
                 self.spares.try_send(job).ok(); // full: one is under way already
             }
+            self.workers.settle().await;
         }
         if self.state.fatal().is_none()
             && let Err(error) = self.appender.seal()
@@ -81,7 +83,7 @@ impl Writer {
     }
 
     /// Does the jobs in order, neighbouring writes together.
-    fn perform(&mut self, jobs: &mut Vec<Job>) {
+    async fn perform(&mut self, jobs: &mut Vec<Job>) {
         self.check_clock();
         let mut writes: Vec<Verified> = Vec::new();
         let mut records = 0;
@@ -91,25 +93,28 @@ impl Writer {
                     records += verified.records.len();
                     writes.push(verified);
                     if records >= COMMIT_RECORDS_MAX {
-                        self.commit(std::mem::take(&mut writes));
+                        self.commit(std::mem::take(&mut writes)).await;
                         records = 0;
                     }
                 }
                 Job::Erase { id, reply } => {
-                    self.commit(std::mem::take(&mut writes));
+                    self.commit(std::mem::take(&mut writes)).await;
                     records = 0;
-                    reply.send(self.erase(id)).ok(); // nobody waits: the erasure stands all the same
+                    let erased = self.erase(id);
+                    self.workers.settle().await;
+                    reply.send(erased).ok(); // nobody waits: the erasure stands all the same
                 }
                 Job::Roll { reply } => {
-                    self.commit(std::mem::take(&mut writes));
+                    self.commit(std::mem::take(&mut writes)).await;
                     records = 0;
                     self.roll();
+                    self.workers.settle().await;
                     reply.send(()).ok(); // nobody waits: the segment is sealed all the same
                 }
                 Job::CheckClock => self.keep_time(),
             }
         }
-        self.commit(writes);
+        self.commit(writes).await;
     }
 
     /// Seals the open segment if compacting it would gain something.
@@ -138,7 +143,7 @@ impl Writer {
     }
 
     /// Makes the records of several submissions durable together and answers each.
-    fn commit(&mut self, writes: Vec<Verified>) {
+    async fn commit(&mut self, writes: Vec<Verified>) {
         if writes.is_empty() {
             return;
         }
@@ -153,6 +158,7 @@ impl Writer {
         if count > 0 && appended.is_ok() {
             self.state.metrics.commit_records.observe(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
         }
+        self.workers.settle().await;
         for (answer, reply) in answers {
             let verdicts = answer.into_iter().map(|admitted| match (admitted, &mut appended) {
                 (Admitted::Answered(answer), _) => answer,

@@ -1,19 +1,24 @@
-//! Everything that a node has from outside: disk, clock, network, randomness.
+//! Everything that a node has from outside: disk, clock, network, randomness, and how work that blocks is run.
 //!
 //! Nothing else in this crate opens a socket, reads a clock, draws a random number or starts a thread; so the same node
 //! runs on a machine and in a simulation.
 
+mod courier;
 mod entropy;
 mod network;
 mod sockets;
+mod workers;
 
+pub use courier::{Courier, Fate, Reliable, carry};
 pub use entropy::{Entropy, SystemEntropy};
 pub use network::{Datagrams, Listener, Network, Pending, Stream};
 pub use sockets::Sockets;
+pub use workers::{Broken, Pace, Worker, Workers};
 
 use crate::clock::{Clock, SystemClock};
 use std::sync::Arc;
 use storage::disk::{Disk, StdDisk};
+use storage::index::Engine;
 
 /// A node's surroundings. Clones are the same world.
 #[derive(Clone, Debug)]
@@ -24,8 +29,14 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// The sockets.
     pub network: Arc<dyn Network>,
+    /// What becomes of messages to other nodes.
+    pub courier: Arc<dyn Courier>,
     /// The randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// How work that blocks is run.
+    pub workers: Workers,
+    /// The index engine, whatever the settings say: a simulation keeps its index in memory.
+    pub engine: Option<Engine>,
 }
 
 impl World {
@@ -35,7 +46,10 @@ impl World {
             disk: Arc::new(StdDisk),
             clock: Arc::new(SystemClock::start()),
             network: Arc::new(Sockets),
+            courier: Arc::new(Reliable),
             entropy: Arc::new(SystemEntropy),
+            workers: Workers::Threads,
+            engine: None,
         }
     }
 }

@@ -119,7 +119,8 @@ impl MemoryDisk {
         state.files.retain(|file, _| reachable.contains(file));
     }
 
-    /// Makes the `call`-th call from now on, from 1, fail. Every call of the two traits counts, but `length`s and locks.
+    /// Makes the `call`-th call from now on, from 1, fail. Every call of the two traits counts, but locks and those that
+    /// ask for lengths and room.
     pub fn fail_at(&self, call: u64, fault: Fault) {
         let mut state = self.state();
         state.fault = Some((state.calls + call, fault));
@@ -274,8 +275,11 @@ impl State {
     }
 
     fn used(&self) -> u64 {
-        let length = |file: &u64| self.files.get(file).map_or(0, |content| content.seen.len());
-        self.directories.values().flat_map(|dir| dir.seen.values()).map(|file| to_u64(length(file))).sum()
+        self.directories.values().flat_map(|dir| dir.seen.values()).map(|file| self.length(*file)).sum()
+    }
+
+    fn length(&self, file: u64) -> u64 {
+        self.files.get(&file).map_or(0, |content| to_u64(content.seen.len()))
     }
 
     /// How many more bytes fit.
@@ -340,6 +344,10 @@ impl Disk for MemoryDisk {
         Ok(self.handle(file, state.life))
     }
 
+    fn create_private(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.create(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.may_call()?;
@@ -385,8 +393,21 @@ impl Disk for MemoryDisk {
 
     fn file_length(&self, path: &Path) -> io::Result<u64> {
         let state = self.state();
-        let file = state.find(path)?;
-        Ok(state.files.get(&file).map_or(0, |content| to_u64(content.seen.len())))
+        Ok(state.length(state.find(path)?))
+    }
+
+    fn used_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let mut state = self.state();
+        state.directory(dir)?;
+        let below = state.directories.iter().filter(|(path, _)| path.starts_with(dir));
+        let files = below.flat_map(|(_, directory)| directory.seen.values());
+        Ok(files.map(|file| state.length(*file)).sum())
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let mut state = self.state();
+        state.directory(dir)?;
+        Ok(to_u64(state.room()))
     }
 
     fn lock(&self, path: &Path) -> io::Result<DiskLock> {
@@ -488,8 +509,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn length(&self) -> io::Result<u64> {
-        let state = self.disk.state();
-        Ok(state.files.get(&self.file).map_or(0, |content| to_u64(content.seen.len())))
+        Ok(self.disk.state().length(self.file))
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {

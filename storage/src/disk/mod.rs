@@ -41,6 +41,13 @@ pub trait Disk: Debug + Send + Sync {
     /// What the disk says.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
+    /// [`Disk::create`] for a secret: nobody but the owner may read the file.
+    ///
+    /// # Errors
+    ///
+    /// What the disk says.
+    fn create_private(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
     /// Renames a file inside one directory; a file of the new name is replaced.
     ///
     /// # Errors
@@ -82,6 +89,20 @@ pub trait Disk: Debug + Send + Sync {
     ///
     /// [`io::ErrorKind::NotFound`] if there is none; otherwise what the disk says.
     fn file_length(&self, path: &Path) -> io::Result<u64>;
+
+    /// The sum of the lengths of all files in a directory and below it, in bytes. Cost: a look at each of them.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] if there is no such directory; otherwise what the disk says.
+    fn used_bytes(&self, dir: &Path) -> io::Result<u64>;
+
+    /// How many bytes the disk that holds a directory still has room for.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] if there is no such directory; otherwise what the disk says.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
 
     /// Takes an exclusive lock named by a file, which is made if it is missing, and never waits.
     ///

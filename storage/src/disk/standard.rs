@@ -5,7 +5,7 @@
 use super::{Disk, DiskFile, DiskLock};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// The file system that the process sees.
@@ -20,6 +20,13 @@ impl Disk for StdDisk {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        Ok(Box::new(StdFile(file)))
+    }
+
+    fn create_private(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?; // a file that was there keeps its mode otherwise
         Ok(Box::new(StdFile(file)))
     }
 
@@ -63,6 +70,26 @@ impl Disk for StdDisk {
 
     fn file_length(&self, path: &Path) -> io::Result<u64> {
         Ok(fs::metadata(path)?.len())
+    }
+
+    fn used_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let mut bytes: u64 = 0;
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let counted = entry
+                .metadata()
+                .and_then(|about| if about.is_dir() { self.used_bytes(&entry.path()) } else { Ok(about.len()) });
+            match counted {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {} // removed meanwhile
+                counted => bytes = bytes.saturating_add(counted?),
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(dir)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     fn lock(&self, path: &Path) -> io::Result<DiskLock> {

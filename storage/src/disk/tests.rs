@@ -1,6 +1,7 @@
 //! What every disk must do, checked on both, and what only the one in memory does.
 
 use super::*;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 /// The rules that both disks share.
@@ -39,6 +40,15 @@ fn check(disk: Arc<dyn Disk>, root: &Path) {
     disk.create(&one).unwrap().write_all_at(b"old", 0).unwrap();
     assert_eq!(disk.create(&one).unwrap().length().unwrap(), 0);
 
+    assert_eq!(disk.used_bytes(&root.join("c")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    let (before, below) = (disk.used_bytes(root).unwrap(), dir.join("below"));
+    disk.make_dirs(&below).unwrap();
+    disk.create_private(&below.join("key")).unwrap().write_all_at(b"12345", 0).unwrap();
+    assert_eq!(disk.used_bytes(root).unwrap(), before + 5);
+    assert_eq!(disk.used_bytes(&below).unwrap(), 5);
+    assert!(disk.free_bytes(&below).unwrap() > 0);
+    assert_eq!(disk.free_bytes(&root.join("c")).unwrap_err().kind(), io::ErrorKind::NotFound);
+
     let lock = disk.lock(&dir.join("LOCK")).unwrap();
     assert_eq!(disk.lock(&dir.join("LOCK")).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     drop(lock);
@@ -49,6 +59,17 @@ fn check(disk: Arc<dyn Disk>, root: &Path) {
 fn the_disk_of_the_machine_conforms() {
     let folder = tempfile::tempdir().unwrap();
     check(Arc::new(StdDisk), folder.path());
+}
+
+#[test]
+fn a_secret_is_for_its_owner_even_if_a_file_of_that_name_was_for_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    StdDisk.create(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    StdDisk.create_private(&path).unwrap();
+    assert_eq!(mode(), 0o600);
 }
 
 #[test]
@@ -128,6 +149,7 @@ fn a_sync_after_a_failed_sync_makes_nothing_durable() {
 fn a_full_disk_takes_a_part_and_says_so() {
     let (disk, file) = disk_with("/d/f", b"four");
     disk.set_capacity(Some(6));
+    assert_eq!(disk.free_bytes(Path::new("/d")).unwrap(), 2);
     assert_eq!(file.write_all_at(b"12345678", 0).unwrap_err().kind(), io::ErrorKind::StorageFull);
     assert_eq!(read(&disk, "/d/f").unwrap(), b"123456");
     file.write_all_at(b"abcdef", 0).unwrap();
