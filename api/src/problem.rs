@@ -312,6 +312,7 @@ fn status_of(refusal: &Refusal) -> StatusCode {
         | Code::BadHex
         | Code::UnknownValue
         | Code::NotSorted
+        | Code::NotDistinct
         | Code::UnknownKind
         | Code::MissingSignature
         | Code::ExtraSignature
@@ -336,6 +337,7 @@ fn title_of(code: Code) -> &'static str {
         Code::BadHex => "Not lower-case hex of the right length",
         Code::UnknownValue => "Not one of the words listed",
         Code::NotSorted => "Not sorted, or not distinct",
+        Code::NotDistinct => "Two fields that must differ do not",
         Code::UnknownKind => "Not a kind that is taken here",
         Code::MissingSignature => "An author without a signature",
         Code::ExtraSignature => "A signature of somebody who is no author",

@@ -123,6 +123,18 @@ async fn a_vote_on_nothing_known_is_kept_and_shown_as_such() {
 }
 
 #[tokio::test]
+async fn an_alias_is_created_and_read_back_as_it_was_sent() {
+    let http = Http::new();
+    let created = http.post("/v1/aliases", envelope_of("alias")).await;
+    assert_eq!((created.status, created.json().get("target_known")), (201, None));
+    assert_eq!(http.post("/v1/records", envelope_of("alias")).await.json()["status"], "exists");
+    let read: Value = http.get(created.header("location")).await.json();
+    let sent: Value = serde_json::from_str(&envelope_of("alias")).unwrap();
+    assert_eq!(read, sent);
+    assert_eq!(http.post("/v1/vote", envelope_of("alias")).await.problem(), "422 unknown_kind kind");
+}
+
+#[tokio::test]
 async fn every_refusal_in_the_vectors_is_a_client_error_with_its_code() {
     let http = Http::new();
     for case in serde_json::from_str::<Vec<Value>>(REFUSALS).unwrap() {
@@ -175,6 +187,7 @@ async fn every_bad_request_is_a_problem_with_its_status_code_and_field() {
         ("/v1/assert?dry_run=true", "{}"),
         ("/v1/assert?ack=2", "{}"),
         ("/v1/vote", "{}"),
+        ("/v1/aliases", "{}"),
         ("/v1/query", "{}"),
         ("/v1/records?dry_run=1", ""),
         ("/v1/health", ""),
@@ -218,6 +231,7 @@ async fn every_bad_request_is_a_problem_with_its_status_code_and_field() {
         POST /v1/assert?dry_run=true: 400 unknown_field dry_run
         POST /v1/assert?ack=2: 400 unknown_value ack
         POST /v1/vote: 422 missing_field signatures
+        POST /v1/aliases: 422 missing_field signatures
         POST /v1/query: 405 method_not_allowed -
         POST /v1/records?dry_run=1: 400 unknown_value dry_run
         POST /v1/health: 405 method_not_allowed -
@@ -423,7 +437,7 @@ fn page() -> api::database::Page {
                 received_at: Stamp::new(1_785_000_000_000, 1).unwrap(),
                 assertion: (**assertion).clone(),
             }),
-            model::Body::Vote(_) | model::Body::Opaque(_) => None,
+            model::Body::Vote(_) | model::Body::Alias(_) | model::Body::Opaque(_) => None,
         })
         .take(3)
         .collect();
@@ -490,6 +504,7 @@ async fn the_document_describes_every_route_and_the_docs_need_no_network() {
     }
     expect![[r#"
         get /metrics: 200
+        post /v1/aliases: 200 201 400 408 410 413 415 422 500 503 507
         post /v1/assert: 200 201 400 408 410 413 415 422 500 503 507
         get /v1/health: 200
         get /v1/layered: 200 400 422 500 503

@@ -70,6 +70,11 @@ def vote(target):
     return signed({"timestamp": 7, "subject": SUBJECTS[0], "target": target, "weight": 0.5}, "vote")
 
 
+def alias():
+    """The envelope of an alias, and its id."""
+    return signed({"timestamp": 7, "from": f"alias {draws.random()}", "to": draws.choice(SUBJECTS)}, "alias")
+
+
 def post(url, path, body):
     """Sends JSON past schemathesis."""
     request = urllib.request.Request(
@@ -110,10 +115,10 @@ def sign_body(case, kind):
 
 
 def send_lines(case):
-    """One to a few lines: claims and votes, new, old and erased, and now and then one that is none."""
+    """One to a few lines: claims, votes and aliases, new, old and erased, and now and then one that is none."""
     lines = []
     for _ in range(draws.randint(1, LINES_MAX)):
-        made = draws.choice([claim(str(draws.random())), vote(erased()[1]), erased(), *stored[-2:], None])
+        made = draws.choice([claim(str(draws.random())), vote(erased()[1]), alias(), erased(), *stored[-2:], None])
         if made:
             stored.append(made)
         lines.append(json.dumps(made[0]) if made else str(case.body))
@@ -139,6 +144,8 @@ def before_call(context, case, kwargs):
             sign_body(case, "assertion")
         case "POST", "/v1/vote":
             sign_body(case, "vote")
+        case "POST", "/v1/aliases":
+            sign_body(case, "alias")
         case "POST", "/v1/records" if draws.random() < 0.8:
             send_lines(case)
         case "GET", "/v1/records/{id}" if draws.random() < 0.6:

@@ -24,6 +24,7 @@ POST /v1/assert 200
 POST /v1/assert 410
 POST /v1/assert 422
 POST /v1/vote 201
+POST /v1/aliases 201
 POST /v1/records 200
 GET /v1/records/{id} 200
 GET /v1/records/{id} 410

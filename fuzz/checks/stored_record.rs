@@ -5,13 +5,14 @@
 
 use model::canonical::{canonical_bytes, id_of, signatures_digest};
 use model::record::{
-    Assertion, Authors, Confidence, Finite, Meta, Object, Predicate, Subject, Text, Validity, Vector, Vote, Weight,
+    Alias, Assertion, Authors, Confidence, Finite, Meta, Object, Pair, Predicate, Subject, Text, Validity, Vector,
+    Vote, Weight,
 };
 use model::{Body, Envelope, Home, RecordId, Refusal, Stamp, Timestamp};
 use storage::log::{self, RecordKind};
 use storage::stored::{StoredRecord, encode};
 
-const KINDS: [RecordKind; 3] = [RecordKind::Assertion, RecordKind::Vote, RecordKind::Opaque];
+const KINDS: [RecordKind; 4] = [RecordKind::Assertion, RecordKind::Vote, RecordKind::Alias, RecordKind::Opaque];
 
 /// Panics if `archive` breaks a rule, taken as a record of each kind.
 pub(crate) fn check(archive: &[u8]) {
@@ -38,6 +39,7 @@ fn check_taken(stored: &StoredRecord) {
     assert_eq!(id, Some(id_of(&canonical_bytes(envelope.body()))));
     assert_eq!(stored.assertion().is_some(), stored.kind() == RecordKind::Assertion);
     assert_eq!(stored.vote().is_some(), stored.kind() == RecordKind::Vote);
+    assert_eq!(stored.alias().is_some(), stored.kind() == RecordKind::Alias);
     assert_eq!(stored.signatures(), envelope.signatures());
     assert_eq!(stored.signatures_digest(), signatures_digest(envelope.signatures()));
     assert_eq!(stored.parts().map(|(authors, _)| authors).as_ref(), Some(envelope.body().authors()));
@@ -53,6 +55,7 @@ fn broken_rule(envelope: &Envelope) -> Option<Refusal> {
     let broken = match envelope.body() {
         Body::Assertion(assertion) => broken_in_assertion(assertion),
         Body::Vote(vote) => broken_in_vote(vote),
+        Body::Alias(alias) => broken_in_alias(alias),
         Body::Opaque(_) => None,
     };
     broken.or(Authors::new(envelope.body().authors().as_slice().to_vec()).err())
@@ -85,6 +88,12 @@ fn broken_in_assertion(assertion: &Assertion) -> Option<Refusal> {
 fn broken_in_vote(vote: &Vote) -> Option<Refusal> {
     assert!(is_in_range(vote.timestamp));
     Subject::new(vote.subject.as_str()).err().or(Weight::new(vote.weight.get()).err())
+}
+
+fn broken_in_alias(alias: &Alias) -> Option<Refusal> {
+    assert!(is_in_range(alias.timestamp));
+    let (from, to) = (Subject::new(alias.pair.from().as_str()), Subject::new(alias.pair.to().as_str()));
+    from.and_then(|from| Pair::new(from, to?)).err()
 }
 
 fn is_in_range(time: Timestamp) -> bool {

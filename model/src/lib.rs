@@ -17,6 +17,6 @@ pub mod time;
 
 pub use home::Home;
 pub use id::{AgentId, RecordId, Signature};
-pub use record::{Assertion, Body, Envelope, Record, Vote};
+pub use record::{Alias, Assertion, Body, Envelope, Record, Vote};
 pub use refusal::{Code, Refusal};
 pub use time::{Stamp, Timestamp};

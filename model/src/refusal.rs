@@ -32,6 +32,8 @@ pub enum Code {
     UnknownValue,
     /// A set that is not sorted, or not distinct.
     NotSorted,
+    /// Two fields that must differ and do not.
+    NotDistinct,
     /// A record kind that this node does not take from clients.
     UnknownKind,
     /// An author without a signature.
@@ -63,6 +65,7 @@ impl Code {
             Self::BadHex => "bad_hex",
             Self::UnknownValue => "unknown_value",
             Self::NotSorted => "not_sorted",
+            Self::NotDistinct => "not_distinct",
             Self::UnknownKind => "unknown_kind",
             Self::MissingSignature => "missing_signature",
             Self::ExtraSignature => "extra_signature",

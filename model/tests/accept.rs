@@ -51,6 +51,9 @@ fn envelope() -> impl Strategy<Value = Envelope> {
             bent(&signed(claim(&keys(count), "x"), &keys(count)), place.index(count.into()), byte, bits)
         }),
         1 => (1_u8..6).prop_map(move |count| signed(Body::Vote(Box::new(bodies::vote(&keys(count), 0.5))), &keys(count))),
+        1 => (1_u8..6).prop_map(move |count| {
+            signed(Body::Alias(Box::new(bodies::alias(&keys(count), "a", "b"))), &keys(count))
+        }),
         1 => (1_u8..4, 1_u8..4).prop_map(move |(count, named)| opaque(&keys(count), &bodies::authors(&keys(named)), 0)),
         1 => Just(weak()),
         1 => Just(too_large()),

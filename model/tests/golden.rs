@@ -7,10 +7,10 @@
 
 mod support;
 
-use model::canonical::{canonical_bytes, write_archived_assertion};
+use model::canonical::{canonical_bytes, write_archived_alias, write_archived_assertion};
 use model::record::{
-    ArchivedSignedAssertion, ArchivedSignedOpaque, ArchivedSignedVote, Object, SignedAssertion, SignedOpaque,
-    SignedVote, Text,
+    ArchivedSignedAlias, ArchivedSignedAssertion, ArchivedSignedOpaque, ArchivedSignedVote, Object, SignedAlias,
+    SignedAssertion, SignedOpaque, SignedVote, Text,
 };
 use model::{Body, Record, Signature, acceptance};
 use rkyv::rancor::Error;
@@ -45,6 +45,12 @@ fn vote() -> SignedVote {
     SignedVote { vote, signatures }
 }
 
+fn alias() -> SignedAlias {
+    let alias = bodies::alias(&[key(1), key(2)], "Tesla_Inc", "wikidata://Q478214");
+    let (_, signatures) = signed(Body::Alias(Box::new(alias.clone())));
+    SignedAlias { alias, signatures }
+}
+
 fn opaque() -> SignedOpaque {
     let authors = bodies::authors(&[key(1), key(2)]);
     let canonical = br#"{"kind":"of another release","v":2}"#.to_vec();
@@ -55,6 +61,7 @@ fn opaque() -> SignedOpaque {
 fn archives_are_the_bytes_they_always_were() {
     let mut stored = json!({
         "vote": hex(&rkyv::to_bytes::<Error>(&vote()).unwrap()),
+        "alias": hex(&rkyv::to_bytes::<Error>(&alias()).unwrap()),
         "opaque": hex(&rkyv::to_bytes::<Error>(&opaque()).unwrap()),
     });
     for (name, assertion) in assertions() {
@@ -90,6 +97,13 @@ fn what_was_stored_reads_back_at_any_alignment() {
         let archive = rkyv::to_bytes::<Error>(&vote()).unwrap();
         let archived = rkyv::access::<ArchivedSignedVote, Error>(shifted(&archive, by, &mut buffer)).unwrap();
         assert_eq!(rkyv::deserialize::<SignedVote, Error>(archived).unwrap(), vote());
+        let archive = rkyv::to_bytes::<Error>(&alias()).unwrap();
+        let archived = rkyv::access::<ArchivedSignedAlias, Error>(shifted(&archive, by, &mut buffer)).unwrap();
+        assert!(archived.is_well_formed());
+        let mut canonical = Vec::new();
+        write_archived_alias(&archived.alias, &mut canonical);
+        assert_eq!(canonical, canonical_bytes(&Body::Alias(Box::new(alias().alias))));
+        assert_eq!(rkyv::deserialize::<SignedAlias, Error>(archived).unwrap(), alias());
         let archive = rkyv::to_bytes::<Error>(&opaque()).unwrap();
         let archived = rkyv::access::<ArchivedSignedOpaque, Error>(shifted(&archive, by, &mut buffer)).unwrap();
         assert_eq!(rkyv::deserialize::<SignedOpaque, Error>(archived).unwrap(), opaque());

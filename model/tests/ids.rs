@@ -6,13 +6,13 @@
 
 mod support;
 
-use model::canonical::{canonical_bytes, id_of, write_archived_assertion, write_archived_vote};
+use model::canonical::{canonical_bytes, id_of, write_archived_alias, write_archived_assertion, write_archived_vote};
 use model::id::VisualHash;
 use model::record::{
-    ArchivedAssertion, ArchivedVote, Confidence, Finite, Lifecycle, Meta, Object, Predicate, SourceClass, Subject,
-    Text, Validity, Vector, Weight,
+    ArchivedAlias, ArchivedAssertion, ArchivedVote, Confidence, Finite, Lifecycle, Meta, Object, Pair, Predicate,
+    SourceClass, Subject, Text, Validity, Vector, Weight,
 };
-use model::{Assertion, Body, RecordId, Timestamp, Vote};
+use model::{Alias, Assertion, Body, RecordId, Timestamp, Vote};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use support::{bodies, key};
@@ -125,6 +125,15 @@ fn vote() -> impl Strategy<Value = Vote> {
     })
 }
 
+fn alias() -> impl Strategy<Value = Alias> {
+    let pair = (name(), name()).prop_filter("different", |(from, to)| from != to);
+    (pair, 0..Timestamp::LIMIT, 1_u8..4).prop_map(|((from, to), ms, authors)| Alias {
+        authors: bodies::authors(&(0..authors).map(key).collect::<Vec<_>>()),
+        timestamp: Timestamp::from_ms(ms).unwrap(),
+        pair: Pair::new(Subject::new(from).unwrap(), Subject::new(to).unwrap()).unwrap(),
+    })
+}
+
 /// The body as another program would build it: a JSON value, field by field.
 fn assertion_json(assertion: &Assertion) -> Value {
     let object = match &assertion.object {
@@ -175,6 +184,17 @@ fn vote_json(vote: &Vote) -> Value {
     })
 }
 
+fn alias_json(alias: &Alias) -> Value {
+    json!({
+        "v": 1,
+        "kind": "alias",
+        "authors": alias.authors.as_slice().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "timestamp": alias.timestamp.ms(),
+        "from": alias.pair.from().as_str(),
+        "to": alias.pair.to().as_str(),
+    })
+}
+
 fn check(body: &Body, json: &Value, in_place: &[u8]) {
     let independent = serde_jcs::to_vec(json).unwrap();
     let ours = canonical_bytes(body);
@@ -202,6 +222,15 @@ proptest! {
         write_archived_vote(rkyv::access::<ArchivedVote, rkyv::rancor::Error>(&archive).unwrap(), &mut in_place);
         let json = vote_json(&vote);
         check(&Body::Vote(Box::new(vote)), &json, &in_place);
+    }
+
+    #[test]
+    fn the_id_of_an_alias_is_the_hash_of_what_an_independent_library_writes(alias in alias()) {
+        let archive = rkyv::to_bytes::<rkyv::rancor::Error>(&alias).unwrap();
+        let mut in_place = Vec::new();
+        write_archived_alias(rkyv::access::<ArchivedAlias, rkyv::rancor::Error>(&archive).unwrap(), &mut in_place);
+        let json = alias_json(&alias);
+        check(&Body::Alias(Box::new(alias)), &json, &in_place);
     }
 }
 

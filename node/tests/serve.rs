@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use support::{Server, claim, client, get, key, post, vote};
+use std::process::Command;
+use support::{Server, alias, claim, client, get, key, post, vote};
 
 /// The smallest segments that may be set.
 const SMALL: &[&str] = &["--log-segment-bytes-max", "1MiB"];
@@ -265,4 +266,29 @@ fn a_vote_says_whether_its_target_is_known() {
     assert_eq!(send("/v1/vote", &astray).0, 201);
     assert_eq!(seen(&astray), "misrouted");
     assert!(server.terminate().success());
+}
+
+#[test]
+fn an_alias_outlives_a_restart_and_travels_by_export_and_import() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let alias = alias(&key(1), "geo://country/BO", "Bolivia");
+    let sent = envelope_json(alias.envelope());
+    let server = Server::start(here.path(), SMALL);
+    let (status, body) = post(&client(), &format!("{}/v1/aliases", server.url), &sent).unwrap();
+    assert_eq!(status, 201, "{body}");
+    assert!(server.terminate().success());
+    let server = Server::start(here.path(), SMALL);
+    let read = get(&client(), &format!("{}/v1/records/{}", server.url, alias.id()));
+    assert_eq!(read, (200, String::from_utf8(sent).unwrap()));
+    let (_, exported) = get(&client(), &format!("{}/v1/records", server.url));
+    let other = Server::start(there.path(), SMALL);
+    for _ in 0..2 {
+        let file = there.path().join("exported.ndjson");
+        std::fs::write(&file, &exported).unwrap();
+        let mut import = Command::new(env!("CARGO_BIN_EXE_stemedb"));
+        let ended = import.arg("import").arg(file).args(["--url", &other.url]).arg("--key-dir").arg(there.path());
+        assert!(ended.status().unwrap().success());
+    }
+    assert_eq!(get(&client(), &format!("{}/v1/records", other.url)), (200, exported));
+    assert!(server.terminate().success() && other.terminate().success());
 }

@@ -5,8 +5,8 @@
 
 use crate::log::{self, RecordKind};
 use model::record::{
-    ArchivedSignedAssertion, ArchivedSignedOpaque, ArchivedSignedVote, Authors, Opaque, SignedAssertion, SignedOpaque,
-    SignedVote,
+    ArchivedSignedAlias, ArchivedSignedAssertion, ArchivedSignedOpaque, ArchivedSignedVote, Authors, Opaque,
+    SignedAlias, SignedAssertion, SignedOpaque, SignedVote,
 };
 use model::{Body, Envelope, Home, RecordId, Signature, Stamp, canonical};
 use rkyv::rancor::Error;
@@ -26,6 +26,10 @@ pub fn encode(envelope: &Envelope) -> Result<(RecordKind, Vec<u8>), Error> {
         Body::Vote(vote) => {
             let signed = SignedVote { vote: vote.as_ref().clone(), signatures };
             Ok((RecordKind::Vote, rkyv::api::high::to_bytes_in(&signed, Vec::new())?))
+        }
+        Body::Alias(alias) => {
+            let signed = SignedAlias { alias: alias.as_ref().clone(), signatures };
+            Ok((RecordKind::Alias, rkyv::api::high::to_bytes_in(&signed, Vec::new())?))
         }
         Body::Opaque(opaque) => {
             let Opaque { authors, canonical, .. } = opaque.as_ref().clone();
@@ -60,6 +64,9 @@ impl StoredRecord {
                 .is_ok_and(ArchivedSignedAssertion::is_well_formed),
             RecordKind::Vote => {
                 rkyv::access::<ArchivedSignedVote, Error>(archive).is_ok_and(ArchivedSignedVote::is_well_formed)
+            }
+            RecordKind::Alias => {
+                rkyv::access::<ArchivedSignedAlias, Error>(archive).is_ok_and(ArchivedSignedAlias::is_well_formed)
             }
             RecordKind::Opaque => {
                 rkyv::access::<ArchivedSignedOpaque, Error>(archive).is_ok_and(ArchivedSignedOpaque::is_well_formed)
@@ -96,7 +103,7 @@ impl StoredRecord {
     pub fn assertion(&self) -> Option<&ArchivedSignedAssertion> {
         match self.kind {
             RecordKind::Assertion => rkyv::access::<_, Error>(&self.archive).ok(),
-            RecordKind::Vote | RecordKind::Opaque => None,
+            RecordKind::Vote | RecordKind::Alias | RecordKind::Opaque => None,
         }
     }
 
@@ -104,7 +111,15 @@ impl StoredRecord {
     pub fn vote(&self) -> Option<&ArchivedSignedVote> {
         match self.kind {
             RecordKind::Vote => rkyv::access::<_, Error>(&self.archive).ok(),
-            RecordKind::Assertion | RecordKind::Opaque => None,
+            RecordKind::Assertion | RecordKind::Alias | RecordKind::Opaque => None,
+        }
+    }
+
+    /// The alias in place, if it is one. Cost as [`StoredRecord::assertion`].
+    pub fn alias(&self) -> Option<&ArchivedSignedAlias> {
+        match self.kind {
+            RecordKind::Alias => rkyv::access::<_, Error>(&self.archive).ok(),
+            RecordKind::Assertion | RecordKind::Vote | RecordKind::Opaque => None,
         }
     }
 
@@ -118,6 +133,10 @@ impl StoredRecord {
             RecordKind::Vote => {
                 let signed = rkyv::from_bytes::<SignedVote, Error>(&self.archive).ok()?;
                 (Body::Vote(Box::new(signed.vote)), signed.signatures)
+            }
+            RecordKind::Alias => {
+                let signed = rkyv::from_bytes::<SignedAlias, Error>(&self.archive).ok()?;
+                (Body::Alias(Box::new(signed.alias)), signed.signatures)
             }
             RecordKind::Opaque => {
                 let signed = rkyv::from_bytes::<SignedOpaque, Error>(&self.archive).ok()?;
@@ -150,6 +169,7 @@ impl StoredRecord {
         match self.kind {
             RecordKind::Assertion => canonical::write_archived_assertion(&self.assertion()?.assertion, &mut bytes),
             RecordKind::Vote => canonical::write_archived_vote(&self.vote()?.vote, &mut bytes),
+            RecordKind::Alias => canonical::write_archived_alias(&self.alias()?.alias, &mut bytes),
             RecordKind::Opaque => {
                 let signed = rkyv::access::<ArchivedSignedOpaque, Error>(&self.archive).ok()?;
                 bytes.extend_from_slice(signed.canonical.as_slice());
@@ -163,9 +183,9 @@ impl StoredRecord {
 mod tests {
     use super::*;
     use model::record::{
-        Confidence, Finite, Lifecycle, Meta, Object, Predicate, SourceClass, Subject, Validity, Vector,
+        Confidence, Finite, Lifecycle, Meta, Object, Pair, Predicate, SourceClass, Subject, Validity, Vector,
     };
-    use model::{AgentId, Assertion, Timestamp};
+    use model::{AgentId, Alias, Assertion, Timestamp};
 
     const CONFIDENCE: f64 = 0.8125;
     const NUMBER: f64 = 6.5e30;
@@ -198,6 +218,33 @@ mod tests {
         let places = (0..archive.len()).filter(|at| archive[*at..].starts_with(old)).collect::<Vec<_>>();
         assert_eq!((places.len(), old.len()), (1, new.len()));
         [&archive[..places[0]], new, &archive[places[0] + new.len()..]].concat()
+    }
+
+    #[test]
+    fn an_alias_is_stored_in_place_and_one_of_a_subject_to_itself_is_not_taken() {
+        let subject = |text| Subject::new(text).unwrap();
+        let alias = Alias {
+            authors: Authors::new(vec![AgentId([0xaa; 32])]).unwrap(),
+            timestamp: Timestamp::from_ms(TIME).unwrap(),
+            pair: Pair::new(subject("the name it has"), subject("the name it had")).unwrap(),
+        };
+        let body = Body::Alias(Box::new(alias));
+        let envelope = Envelope::new(body.clone(), vec![Signature([1; 64])]).unwrap();
+        let (kind, archive) = encode(&envelope).unwrap();
+        let frame = log::StoredRecord {
+            home: body.home(),
+            stamp: Stamp::ZERO,
+            kind,
+            id: canonical::id_of(&canonical::canonical_bytes(&body)),
+            archive: &archive,
+        };
+        let stored = StoredRecord::new(&frame, Stamp::ZERO).unwrap();
+        assert_eq!((stored.home(), stored.kind()), (Home::GLOBAL, RecordKind::Alias));
+        assert_eq!((stored.to_envelope(), stored.computed_id()), (Some(envelope), Some(frame.id)));
+        assert!(stored.alias().is_some() && stored.assertion().is_none() && stored.vote().is_none());
+        for broken in [&b"the name it has"[..], b"the name\0it had"] {
+            assert!(!StoredRecord::checked(kind, &replaced(&archive, b"the name it had", broken)));
+        }
     }
 
     #[test]

@@ -8,10 +8,10 @@ use super::reader::Reader;
 use model::canonical::number_literal;
 use model::id::VisualHash;
 use model::record::{
-    Authors, Confidence, Finite, Lifecycle, Meta, Object, Predicate, SourceClass, Subject, Text, Validity, Vector,
-    Weight,
+    Authors, Confidence, Finite, Lifecycle, Meta, Object, Pair, Predicate, SourceClass, Subject, Text, Validity,
+    Vector, Weight,
 };
-use model::{AgentId, Assertion, Body, Code, Envelope, RecordId, Refusal, Signature, Timestamp, Vote};
+use model::{AgentId, Alias, Assertion, Body, Code, Envelope, RecordId, Refusal, Signature, Timestamp, Vote};
 use std::borrow::Cow;
 
 /// The kinds of records that clients may send.
@@ -21,19 +21,25 @@ pub enum Kind {
     Assertion,
     /// A verdict on a claim.
     Vote,
+    /// Two subjects that name one thing.
+    Alias,
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Assertion, Self::Vote, Self::Alias];
+
     /// The word that stands in `kind`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Assertion => "assertion",
             Self::Vote => "vote",
+            Self::Alias => "alias",
         }
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Assertion, Self::Vote].into_iter().find(|kind| kind.as_str() == word)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -59,6 +65,7 @@ pub fn parse_envelope(bytes: &[u8], kind: Option<Kind>) -> Result<Envelope, Refu
     let body = match kind {
         Kind::Assertion => Body::Assertion(Box::new(fields.assertion(authors)?)),
         Kind::Vote => Body::Vote(Box::new(fields.vote(authors)?)),
+        Kind::Alias => Body::Alias(Box::new(fields.alias(authors)?)),
     };
     Envelope::new(body, signatures)
 }
@@ -87,6 +94,8 @@ struct Fields {
     meta: Option<Meta>,
     target: Option<RecordId>,
     weight: Option<Weight>,
+    from: Option<Subject>,
+    to: Option<Subject>,
     /// The refusal of the first key that no kind has. Raised last, so that a kind not taken here is named as such.
     unknown: Option<Refusal>,
 }
@@ -118,6 +127,8 @@ impl Fields {
             "valid_to" => once(&mut self.valid_to, path, || time(reader, path)),
             "meta" => once(&mut self.meta, path, || meta(reader, path)),
             "target" => once(&mut self.target, path, || hex(reader, path, RecordId::from_hex, HEX_64)),
+            "from" => once(&mut self.from, path, || subject(reader, path)),
+            "to" => once(&mut self.to, path, || subject(reader, path)),
             "weight" => once(&mut self.weight, path, || Weight::new(number(reader, path)?.get())),
             _ => {
                 self.unknown.get_or_insert_with(|| path.refuse(Code::UnknownField, "only the fields of the kind"));
@@ -140,26 +151,29 @@ impl Fields {
 
     /// Refuses a field of another kind.
     fn all_belong_to(&self, kind: Kind) -> Result<(), Refusal> {
-        let foreign = match kind {
-            Kind::Assertion => &[("target", self.target.is_some()), ("weight", self.weight.is_some())][..],
-            Kind::Vote => &[
-                ("predicate", self.predicate.is_some()),
-                ("object", self.object.is_some()),
-                ("confidence", self.confidence.is_some()),
-                ("source_class", self.source_class.is_some()),
-                ("lifecycle", self.lifecycle.is_some()),
-                ("source_hash", self.source_hash.is_some()),
-                ("parent_hash", self.parent_hash.is_some()),
-                ("epoch", self.epoch.is_some()),
-                ("visual_hash", self.visual_hash.is_some()),
-                ("vector", self.vector.is_some()),
-                ("valid_from", self.valid_from.is_some()),
-                ("valid_to", self.valid_to.is_some()),
-                ("meta", self.meta.is_some()),
-            ][..],
-        };
-        match foreign.iter().find(|(_, present)| *present) {
-            Some((name, _)) => Err(Refusal::new(Code::UnknownField, *name, "only the fields of the kind")),
+        use Kind::{Alias, Assertion, Vote};
+        let fields: [(&str, bool, &[Kind]); 18] = [
+            ("target", self.target.is_some(), &[Vote]),
+            ("weight", self.weight.is_some(), &[Vote]),
+            ("from", self.from.is_some(), &[Alias]),
+            ("to", self.to.is_some(), &[Alias]),
+            ("subject", self.subject.is_some(), &[Assertion, Vote]),
+            ("predicate", self.predicate.is_some(), &[Assertion]),
+            ("object", self.object.is_some(), &[Assertion]),
+            ("confidence", self.confidence.is_some(), &[Assertion]),
+            ("source_class", self.source_class.is_some(), &[Assertion]),
+            ("lifecycle", self.lifecycle.is_some(), &[Assertion]),
+            ("source_hash", self.source_hash.is_some(), &[Assertion]),
+            ("parent_hash", self.parent_hash.is_some(), &[Assertion]),
+            ("epoch", self.epoch.is_some(), &[Assertion]),
+            ("visual_hash", self.visual_hash.is_some(), &[Assertion]),
+            ("vector", self.vector.is_some(), &[Assertion]),
+            ("valid_from", self.valid_from.is_some(), &[Assertion]),
+            ("valid_to", self.valid_to.is_some(), &[Assertion]),
+            ("meta", self.meta.is_some(), &[Assertion]),
+        ];
+        match fields.iter().find(|(_, present, kinds)| *present && !kinds.contains(&kind)) {
+            Some((name, ..)) => Err(Path::Field(name).refuse(Code::UnknownField, "only the fields of the kind")),
             None => Ok(()),
         }
     }
@@ -193,9 +207,17 @@ impl Fields {
             weight: required(self.weight, "weight", "a number from -1 to 1")?,
         })
     }
+
+    fn alias(self, authors: Authors) -> Result<Alias, Refusal> {
+        Ok(Alias {
+            authors,
+            timestamp: required(self.timestamp, "timestamp", TIME)?,
+            pair: Pair::new(required(self.from, "from", "a subject")?, required(self.to, "to", "a subject")?)?,
+        })
+    }
 }
 
-const KINDS: &str = "one of `assertion`, `vote`";
+const KINDS: &str = "one of `assertion`, `vote`, `alias`";
 const CLASSES: &str = "one of `regulatory`, `clinical`, `observational`, `expert`, `community`, `anecdotal`";
 const LIFECYCLES: &str = "one of `proposed`, `under_review`, `approved`, `deprecated`, `rejected`";
 const TYPES: &str = "one of `Text`, `Number`, `Boolean`, `Reference`";
@@ -317,6 +339,11 @@ fn object(reader: &mut Reader<'_>, path: Path<'_>) -> Result<Object, Refusal> {
         ("Boolean", Scalar::Text(_) | Scalar::Number(_)) => Err(at.refuse(Code::WrongType, "true or false")),
         _ => Err(Path::Member(&path, "type").refuse(Code::UnknownValue, TYPES)),
     }
+}
+
+/// A subject under another name than `subject`.
+fn subject(reader: &mut Reader<'_>, path: Path<'_>) -> Result<Subject, Refusal> {
+    Subject::new(reader.string(path)?).map_err(|refusal| path.relocate(refusal))
 }
 
 fn scalar<'a>(reader: &mut Reader<'a>, path: Path<'_>) -> Result<Scalar<'a>, Refusal> {

@@ -4,7 +4,7 @@ use super::*;
 use model::acceptance::accept;
 use model::id::VisualHash;
 use model::record::*;
-use model::{AgentId, Assertion, Body, Code, Envelope, RecordId, Refusal, Signature, Timestamp, Vote};
+use model::{AgentId, Alias, Assertion, Body, Code, Envelope, RecordId, Refusal, Signature, Timestamp, Vote};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -19,6 +19,7 @@ fn kind_of(path: &str) -> Option<Kind> {
     match path {
         "/v1/assert" => Some(Kind::Assertion),
         "/v1/vote" => Some(Kind::Vote),
+        "/v1/aliases" => Some(Kind::Alias),
         "/v1/records" => None,
         other => panic!("no such path: {other}"),
     }
@@ -185,12 +186,24 @@ fn vote_body(authors: Authors) -> impl Strategy<Value = Body> {
     })
 }
 
+fn alias_body(authors: Authors) -> impl Strategy<Value = Body> {
+    let pair = (name(), name()).prop_filter("different", |(from, to)| from != to);
+    (time(), pair).prop_map(move |(timestamp, (from, to))| {
+        let pair = Pair::new(Subject::new(from).unwrap(), Subject::new(to).unwrap()).unwrap();
+        Body::Alias(Box::new(Alias { authors: authors.clone(), timestamp, pair }))
+    })
+}
+
 fn envelope() -> impl Strategy<Value = Envelope> {
     let signers = prop::collection::btree_map(any::<[u8; 32]>(), any::<[u8; 64]>(), 1..4);
     signers.prop_flat_map(|signers| {
         let authors = Authors::new(signers.keys().copied().map(AgentId).collect()).unwrap();
         let signatures: Vec<Signature> = signers.values().copied().map(Signature).collect();
-        let body = prop_oneof![assertion(authors.clone()).boxed(), vote_body(authors).boxed()];
+        let body = prop_oneof![
+            assertion(authors.clone()).boxed(),
+            vote_body(authors.clone()).boxed(),
+            alias_body(authors).boxed()
+        ];
         body.prop_map(move |body| Envelope::new(body, signatures.clone()).unwrap())
     })
 }

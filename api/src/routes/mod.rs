@@ -66,6 +66,7 @@ fn answers() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(write::assert))
         .routes(routes!(write::vote))
+        .routes(routes!(write::alias))
         .routes(routes!(read::query))
         .routes(routes!(read::skeptic))
         .routes(routes!(read::layered))

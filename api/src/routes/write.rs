@@ -2,7 +2,7 @@
 
 use super::App;
 use super::body::{self, JSON};
-use super::describe::{AssertionEnvelope, Receipt, VoteEnvelope, WriteProblems};
+use super::describe::{AliasEnvelope, AssertionEnvelope, Receipt, VoteEnvelope, WriteProblems};
 use crate::database::{Ack, Outcome, SubmitError, SubmitTerms};
 use crate::json::{Kind, parse_envelope};
 use crate::problem::Fault;
@@ -59,6 +59,28 @@ pub(crate) async fn vote(
     body: Body,
 ) -> Result<Taken, Fault> {
     take(&app, query.as_deref(), &headers, body, Kind::Vote).await
+}
+
+/// Store one alias: two subjects that name one thing.
+///
+/// Every node keeps it, whatever the homes of the two subjects are.
+#[utoipa::path(
+    post, path = "/v1/aliases", tag = "write",
+    params(("ack" = Option<String>, Query, description = "How many copies must be durable: `1` or `all`; two if not given, one where only one is kept.", pattern = "^(1|all)$")),
+    request_body = AliasEnvelope,
+    responses(
+        (status = 201, description = "The alias is new.", body = Receipt),
+        (status = 200, description = "The alias was there already.", body = Receipt),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn alias(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Taken, Fault> {
+    take(&app, query.as_deref(), &headers, body, Kind::Alias).await
 }
 
 async fn take(app: &App, query: Option<&str>, headers: &HeaderMap, body: Body, kind: Kind) -> Result<Taken, Fault> {

@@ -56,7 +56,7 @@ impl Fake {
         let durable = Durable { copies: 1, received_at: Stamp::new(RECEIVED_AT, 0).unwrap() };
         let target_known = match record.body() {
             Body::Vote(vote) => Some(records.contains_key(&vote.target)),
-            Body::Assertion(_) | Body::Opaque(_) => None,
+            Body::Assertion(_) | Body::Alias(_) | Body::Opaque(_) => None,
         };
         let outcome = match (records.contains_key(&record.id()), dry_run) {
             (true, _) => Outcome::Exists(durable),

@@ -11,7 +11,7 @@ mod view;
 pub use number::{number_literal, write_number};
 
 use crate::id::{RecordId, Signature};
-use crate::record::{ArchivedAssertion, ArchivedVote, Assertion, BODY_BYTES_MAX, Body, Vote};
+use crate::record::{Alias, ArchivedAlias, ArchivedAssertion, ArchivedVote, Assertion, BODY_BYTES_MAX, Body, Vote};
 use crate::refusal::{Code, Refusal};
 
 /// The longest canonical bytes of a body that this release does not know: 1.2 MiB, the limit of a `source`.
@@ -34,6 +34,7 @@ pub fn write_body(body: &Body, out: &mut Vec<u8>) {
     match body {
         Body::Assertion(assertion) => write_assertion(assertion, out),
         Body::Vote(vote) => write_vote(vote, out),
+        Body::Alias(alias) => write_alias(alias, out),
         Body::Opaque(opaque) => out.extend_from_slice(&opaque.canonical),
     }
 }
@@ -58,6 +59,16 @@ pub fn write_archived_vote(vote: &ArchivedVote, out: &mut Vec<u8>) {
     view::write_vote(view::of_archived_vote(vote), out);
 }
 
+/// Appends the canonical bytes of an alias to `out`.
+pub fn write_alias(alias: &Alias, out: &mut Vec<u8>) {
+    view::write_alias(view::of_alias(alias), out);
+}
+
+/// Appends the canonical bytes of a stored alias to `out`, read in place.
+pub fn write_archived_alias(alias: &ArchivedAlias, out: &mut Vec<u8>) {
+    view::write_alias(view::of_archived_alias(alias), out);
+}
+
 /// Checks the length of a body's canonical bytes.
 ///
 /// At most [`BODY_BYTES_MAX`] for the kinds this release knows, [`OPAQUE_BYTES_MAX`] for others.
@@ -67,7 +78,7 @@ pub fn write_archived_vote(vote: &ArchivedVote, out: &mut Vec<u8>) {
 /// [`Code::TooLarge`] on `body`.
 pub fn check_size(body: &Body, canonical: &[u8]) -> Result<(), Refusal> {
     let (limit, expected) = match body {
-        Body::Assertion(_) | Body::Vote(_) => (BODY_BYTES_MAX, "at most 131,072 canonical bytes"),
+        Body::Assertion(_) | Body::Vote(_) | Body::Alias(_) => (BODY_BYTES_MAX, "at most 131,072 canonical bytes"),
         Body::Opaque(_) => (OPAQUE_BYTES_MAX, "at most 1,258,291 canonical bytes"),
     };
     if canonical.len() > limit { Err(Refusal::new(Code::TooLarge, "body", expected)) } else { Ok(()) }

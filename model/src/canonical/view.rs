@@ -7,8 +7,8 @@ use super::number::write_number;
 use crate::id::{RecordId, VisualHash};
 use crate::lens::Value;
 use crate::record::{
-    ArchivedAssertion, ArchivedObject, ArchivedVote, Assertion, BODY_VERSION, Confidence, Finite, Lifecycle,
-    Object as Stated, SourceClass, Validity, Vote, Weight,
+    Alias, ArchivedAlias, ArchivedAssertion, ArchivedObject, ArchivedVote, Assertion, BODY_VERSION, Confidence, Finite,
+    Lifecycle, Object as Stated, SourceClass, Validity, Vote, Weight,
 };
 use crate::time::Timestamp;
 
@@ -38,6 +38,14 @@ pub(super) struct VoteView<'a, Authors> {
     subject: &'a str,
     target: RecordId,
     weight: Weight,
+}
+
+/// An alias; the iterator hides which form it comes from.
+pub(super) struct AliasView<'a, Authors> {
+    authors: Authors,
+    timestamp: Timestamp,
+    from: &'a str,
+    to: &'a str,
 }
 
 /// The view of a typed assertion.
@@ -128,6 +136,26 @@ pub(super) fn of_archived_vote(vote: &ArchivedVote) -> VoteView<'_, impl Iterato
     }
 }
 
+/// The view of a typed alias.
+pub(super) fn of_alias(alias: &Alias) -> AliasView<'_, impl Iterator<Item = &[u8; 32]>> {
+    AliasView {
+        authors: alias.authors.as_slice().iter().map(|agent| &agent.0),
+        timestamp: alias.timestamp,
+        from: alias.pair.from().as_str(),
+        to: alias.pair.to().as_str(),
+    }
+}
+
+/// The view of a stored alias.
+pub(super) fn of_archived_alias(alias: &ArchivedAlias) -> AliasView<'_, impl Iterator<Item = &[u8; 32]>> {
+    AliasView {
+        authors: alias.authors.as_slice().iter().map(|agent| &agent.0),
+        timestamp: Timestamp::from(&alias.timestamp),
+        from: alias.pair.from(),
+        to: alias.pair.to(),
+    }
+}
+
 /// Writes an assertion.
 pub(super) fn write_assertion<'a>(
     view: AssertionView<
@@ -180,6 +208,18 @@ pub(super) fn write_vote<'a>(view: VoteView<'a, impl Iterator<Item = &'a [u8; 32
     integer(view.timestamp.ms(), body.key("timestamp"));
     integer(BODY_VERSION, body.key("v"));
     write_number(view.weight.get(), body.key("weight"));
+    body.close();
+}
+
+/// Writes an alias.
+pub(super) fn write_alias<'a>(view: AliasView<'a, impl Iterator<Item = &'a [u8; 32]>>, out: &mut Vec<u8>) {
+    let mut body = Object::open(out);
+    array(view.authors, body.key("authors"), |agent, out| hex_string(agent, out));
+    string(view.from, body.key("from"));
+    string("alias", body.key("kind"));
+    integer(view.timestamp.ms(), body.key("timestamp"));
+    string(view.to, body.key("to"));
+    integer(BODY_VERSION, body.key("v"));
     body.close();
 }
 

@@ -233,6 +233,50 @@ impl Validity {
     }
 }
 
+/// Two different subjects, in an order that counts: `from` and `to`.
+#[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Pair {
+    from: Subject,
+    to: Subject,
+}
+
+impl Pair {
+    /// Takes two subjects whose bytes differ.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotDistinct`] on `to` if they are equal.
+    pub fn new(from: Subject, to: Subject) -> Result<Self, Refusal> {
+        if from == to {
+            return Err(Refusal::new(Code::NotDistinct, "to", "another subject than `from`"));
+        }
+        Ok(Self { from, to })
+    }
+
+    /// The first.
+    pub fn from(&self) -> &Subject {
+        &self.from
+    }
+
+    /// The second.
+    pub fn to(&self) -> &Subject {
+        &self.to
+    }
+}
+
+impl ArchivedPair {
+    /// The first, in place.
+    pub fn from(&self) -> &str {
+        self.from.as_str()
+    }
+
+    /// The second, in place.
+    pub fn to(&self) -> &str {
+        self.to.as_str()
+    }
+}
+
 impl From<&ArchivedValidity> for Validity {
     fn from(archived: &ArchivedValidity) -> Self {
         Self { from: archived.from.as_ref().map(Timestamp::from), to: archived.to.as_ref().map(Timestamp::from) }

@@ -5,13 +5,15 @@
 
 #![expect(missing_debug_implementations, reason = "the resolver types that rkyv derives have no Debug")]
 
+mod alias;
 mod assertion;
 mod field;
 mod vote;
 mod well_formed;
 
+pub use alias::{Alias, ArchivedAlias};
 pub use assertion::{ArchivedAssertion, ArchivedObject, Assertion, Lifecycle, Object, SourceClass};
-pub use field::{Authors, Confidence, Finite, Meta, Predicate, Subject, Text, Validity, Vector, Weight};
+pub use field::{Authors, Confidence, Finite, Meta, Pair, Predicate, Subject, Text, Validity, Vector, Weight};
 pub use vote::{ArchivedVote, Vote};
 
 use crate::home::Home;
@@ -31,6 +33,8 @@ pub enum Body {
     Assertion(Box<Assertion>),
     /// A verdict on a claim.
     Vote(Box<Vote>),
+    /// Two subjects that name one thing.
+    Alias(Box<Alias>),
     /// A body of a kind or version that this release does not know.
     Opaque(Box<Opaque>),
 }
@@ -41,6 +45,7 @@ impl Body {
         match self {
             Self::Assertion(assertion) => &assertion.authors,
             Self::Vote(vote) => &vote.authors,
+            Self::Alias(alias) => &alias.authors,
             Self::Opaque(opaque) => &opaque.authors,
         }
     }
@@ -50,6 +55,7 @@ impl Body {
         match self {
             Self::Assertion(assertion) => Home::of(&assertion.subject),
             Self::Vote(vote) => Home::of(&vote.subject),
+            Self::Alias(_) => Home::GLOBAL,
             Self::Opaque(opaque) => opaque.home,
         }
     }
@@ -59,6 +65,7 @@ impl Body {
         match self {
             Self::Assertion(_) => Some("assertion"),
             Self::Vote(_) => Some("vote"),
+            Self::Alias(_) => Some("alias"),
             Self::Opaque(_) => None,
         }
     }
@@ -175,6 +182,16 @@ pub struct SignedAssertion {
 pub struct SignedVote {
     /// The body.
     pub vote: Vote,
+    /// One signature per author, in the order of the authors.
+    pub signatures: Vec<Signature>,
+}
+
+/// An alias as it is stored: the rkyv archive behind a `record` frame of kind 3.
+#[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct SignedAlias {
+    /// The body.
+    pub alias: Alias,
     /// One signature per author, in the order of the authors.
     pub signatures: Vec<Signature>,
 }

@@ -4,8 +4,9 @@
 //! the constructors of the typed parts, read in place; nothing is copied, verified or hashed.
 
 use super::{
-    ArchivedAssertion, ArchivedObject, ArchivedSignedAssertion, ArchivedSignedOpaque, ArchivedSignedVote, ArchivedVote,
-    Authors, Confidence, Finite, Meta, Predicate, Subject, Text, Validity, Vector, Weight,
+    ArchivedAlias, ArchivedAssertion, ArchivedObject, ArchivedSignedAlias, ArchivedSignedAssertion,
+    ArchivedSignedOpaque, ArchivedSignedVote, ArchivedVote, Authors, Confidence, Finite, Meta, Predicate, Subject,
+    Text, Validity, Vector, Weight,
 };
 use crate::time::{ArchivedTimestamp, Timestamp};
 
@@ -24,6 +25,18 @@ impl ArchivedSignedVote {
             && is_time(timestamp)
             && is_name(subject.as_str(), Subject::BYTES_MAX)
             && is_same(Weight::from(weight).get(), |number| Weight::new(number).map(Weight::get).ok())
+    }
+}
+
+impl ArchivedSignedAlias {
+    /// Whether it keeps the limits of [`super::Alias`] and has one signature per author. About 1 ns a byte of text.
+    pub fn is_well_formed(&self) -> bool {
+        let ArchivedAlias { authors, timestamp, pair } = &self.alias;
+        is_signed(authors.as_slice(), self.signatures.len())
+            && is_time(timestamp)
+            && is_name(pair.from(), Subject::BYTES_MAX)
+            && is_name(pair.to(), Subject::BYTES_MAX)
+            && pair.from() != pair.to()
     }
 }
 

@@ -5,8 +5,8 @@ use ed25519_dalek::SigningKey;
 use model::canonical::number_literal;
 use model::id::VisualHash;
 use model::record::{
-    Authors, Confidence, Finite, Lifecycle, Meta, Object, Predicate, SourceClass, Subject, Text, Validity, Vector,
-    Weight,
+    Alias, Authors, Confidence, Finite, Lifecycle, Meta, Object, Pair, Predicate, SourceClass, Subject, Text, Validity,
+    Vector, Weight,
 };
 use model::{AgentId, Assertion, Body, RecordId, Timestamp, Vote};
 
@@ -76,12 +76,24 @@ pub(crate) fn vote(keys: &[SigningKey], weight: f64) -> Vote {
     }
 }
 
+/// An alias of one subject.
+pub(crate) fn alias(keys: &[SigningKey], from: &str, to: &str) -> Alias {
+    Alias {
+        authors: authors(keys),
+        timestamp: Timestamp::from_ms(1_785_000_000_002).unwrap(),
+        pair: Pair::new(Subject::new(from).unwrap(), Subject::new(to).unwrap()).unwrap(),
+    }
+}
+
 /// Name, body and the keys of its authors.
 pub(crate) fn all() -> Vec<(String, Body, Vec<SigningKey>)> {
     let one = vec![key(1)];
     let three = vec![key(1), key(2), key(3)];
     let text = |text: &str| Object::Text(Text::new(text).unwrap());
     let claim = |name: &str, object| (name.to_owned(), Body::Assertion(Box::new(assertion(&one, object))), one.clone());
+    let alias = |name: &str, from, to, keys: &[SigningKey]| {
+        (name.to_owned(), Body::Alias(Box::new(alias(keys, from, to))), keys.to_vec())
+    };
     let mut all = vec![
         claim("a text", text("96.7 billion")),
         claim("an empty text", text("")),
@@ -121,5 +133,8 @@ pub(crate) fn all() -> Vec<(String, Body, Vec<SigningKey>)> {
         let number: Finite = number_literal(literal).unwrap();
         claim(&format!("the number {literal}"), Object::Number(number))
     }));
+    all.push(alias("an alias", "Tesla_Inc", "wikidata://Q478214", &one));
+    all.push(alias("an alias by three", "geo://country/BO", "Estado Plurinacional de Bolivia", &three));
+    all.push(alias("an alias of what only looks equal", "caf\u{e9}", "cafe\u{301}", &one));
     all
 }

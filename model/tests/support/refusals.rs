@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 const CLAIM: &str = "/v1/assert";
 const VOTE: &str = "/v1/vote";
+const ALIAS: &str = "/v1/aliases";
 
 fn request(record: &Record) -> String {
     let body = String::from_utf8(canonical_bytes(record.body())).unwrap();
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Vec<Value> {
     let mut cases = whole_requests();
     cases.extend(claims());
     cases.extend(votes());
+    cases.extend(aliases());
     cases.extend(signatures());
     cases
 }
@@ -39,6 +41,11 @@ fn good_claim() -> String {
 
 fn good_vote() -> String {
     let body = Body::Vote(Box::new(bodies::vote(&[key(1)], 0.5)));
+    request(&acceptance::sign(body, &[key(1)]).unwrap())
+}
+
+fn good_alias() -> String {
+    let body = Body::Alias(Box::new(bodies::alias(&[key(1)], "Tesla_Inc", "wikidata://Q478214")));
     request(&acceptance::sign(body, &[key(1)]).unwrap())
 }
 
@@ -289,6 +296,31 @@ fn votes() -> Vec<Value> {
         ("a vote without a subject", r#""subject":"Tesla_Inc","#, "", "missing_field", "subject"),
     ]
     .map(|(name, from, to, code, field)| case(VOTE, name, replaced(&good, from, to), code, Some(field)))
+    .to_vec()
+}
+
+fn aliases() -> Vec<Value> {
+    let good = good_alias();
+    let (from, to) = (r#""from":"Tesla_Inc""#, r#""to":"wikidata://Q478214""#);
+    let long = format!(r#""to":"{}""#, "x".repeat(1025));
+    [
+        ("an alias of a subject to itself", to, r#""to":"Tesla_Inc""#, "not_distinct", "to"),
+        ("an alias of a subject to itself, once escaped", to, r#""to":"Tesla\u005fInc""#, "not_distinct", "to"),
+        ("an alias without a from", r#""from":"Tesla_Inc","#, "", "missing_field", "from"),
+        ("an alias without a to", r#","to":"wikidata://Q478214""#, "", "missing_field", "to"),
+        ("an alias of nothing", from, r#""from":"""#, "empty", "from"),
+        ("an alias with a control character", from, r#""from":"Tesla\u0000Inc""#, "control_character", "from"),
+        ("an alias to a subject too long", to, &long, "too_large", "to"),
+        ("an alias to a number", to, r#""to":1"#, "wrong_type", "to"),
+        (
+            "an alias with a subject",
+            to,
+            r#""subject":"Tesla_Inc","to":"wikidata://Q478214""#,
+            "unknown_field",
+            "subject",
+        ),
+    ]
+    .map(|(name, old, new, code, field)| case(ALIAS, name, replaced(&good, old, new), code, Some(field)))
     .to_vec()
 }
 

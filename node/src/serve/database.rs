@@ -90,7 +90,7 @@ impl Database for Shared {
                 let envelope = record.to_envelope().ok_or(ReadError::Fault)?;
                 let target = match envelope.body() {
                     Body::Vote(vote) => Some(database.target(vote).map_err(|error| told(&error))?),
-                    Body::Assertion(_) | Body::Opaque(_) => None,
+                    Body::Assertion(_) | Body::Alias(_) | Body::Opaque(_) => None,
                 };
                 Ok(Ok(Stored { envelope, received_at: record.stamp(), target }))
             }

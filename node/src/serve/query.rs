@@ -161,7 +161,7 @@ fn view(record: &StoredRecord) -> Option<ClaimView> {
     let (body, _) = record.to_envelope()?.into_parts();
     let assertion: Assertion = match body {
         Body::Assertion(assertion) => *assertion,
-        Body::Vote(_) | Body::Opaque(_) => return None,
+        Body::Vote(_) | Body::Alias(_) | Body::Opaque(_) => return None,
     };
     Some(ClaimView { id: record.id(), received_at: record.stamp(), assertion })
 }

@@ -51,6 +51,7 @@ pub fn verify(settings: Settings) -> Result<Verified, Failure> {
             ("records read", found.records),
             ("assertions", counts.assertions),
             ("votes", counts.votes),
+            ("aliases", counts.aliases),
             ("erased", counts.erased),
         ],
         problems,

@@ -284,7 +284,7 @@ impl Sent {
         let (assertion, target) = match record.body() {
             Body::Assertion(_) => (true, None),
             Body::Vote(vote) => (false, Some(vote.target)),
-            Body::Opaque(_) => (false, None),
+            Body::Alias(_) | Body::Opaque(_) => (false, None),
         };
         Self { id: record.id(), assertion, target }
     }

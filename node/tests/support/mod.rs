@@ -11,10 +11,10 @@
 
 use ed25519_dalek::SigningKey;
 use model::record::{
-    Assertion, Authors, Confidence, Lifecycle, Meta, Object, Predicate, SourceClass, Subject, Text, Validity, Vector,
-    Weight,
+    Assertion, Authors, Confidence, Lifecycle, Meta, Object, Pair, Predicate, SourceClass, Subject, Text, Validity,
+    Vector, Weight,
 };
-use model::{AgentId, Body, Record, RecordId, Timestamp, Vote, acceptance};
+use model::{AgentId, Alias, Body, Record, RecordId, Timestamp, Vote, acceptance};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -161,4 +161,14 @@ pub fn vote(signer: &SigningKey, subject: &str, target: RecordId) -> Record {
         weight: Weight::new(1.0).unwrap(),
     };
     acceptance::sign(Body::Vote(Box::new(vote)), std::slice::from_ref(signer)).unwrap()
+}
+
+/// A signed alias: `from` is another name of `to`.
+pub fn alias(signer: &SigningKey, from: &str, to: &str) -> Record {
+    let alias = Alias {
+        authors: Authors::new(vec![AgentId(signer.verifying_key().to_bytes())]).unwrap(),
+        timestamp: Timestamp::from_ms(1).unwrap(),
+        pair: Pair::new(Subject::new(from).unwrap(), Subject::new(to).unwrap()).unwrap(),
+    };
+    acceptance::sign(Body::Alias(Box::new(alias)), std::slice::from_ref(signer)).unwrap()
 }

@@ -9,7 +9,7 @@ use model::record::{Predicate, Subject};
 use model::{AgentId, Home, RecordId, Stamp};
 
 /// The version of the entries. An index of another version is rebuilt.
-pub const FORMAT: u16 = 2;
+pub const FORMAT: u16 = 3;
 
 /// What ends a subject or a predicate inside a key.
 const END: u8 = 0;
@@ -68,7 +68,7 @@ pub struct Question {
 /// | 8 | 4 | length of the whole frame |
 /// | 12 | 2 | home |
 /// | 14 | 8 | stamp |
-/// | 22 | 1 | flags: bit 0 = erased (then the position is that of the `erased` frame); bits 1 and 2 = kind (0 opaque, 1 assertion, 2 vote) |
+/// | 22 | 1 | flags: bit 0 = erased (then the position is that of the `erased` frame); bits 1 and 2 = kind (0 opaque, 1 assertion, 2 vote, 3 alias) |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdEntry {
     /// Where the frame is.
@@ -88,8 +88,12 @@ pub struct IdEntry {
 /// Bit 0 of the flags of an `i` entry.
 const ERASED: u8 = 1;
 /// Bits 1 and 2 of the flags, by kind.
-const KINDS: [(RecordKind, u8); 3] =
-    [(RecordKind::Opaque, 0 << 1), (RecordKind::Assertion, 1 << 1), (RecordKind::Vote, 2 << 1)];
+const KINDS: [(RecordKind, u8); 4] = [
+    (RecordKind::Opaque, 0 << 1),
+    (RecordKind::Assertion, 1 << 1),
+    (RecordKind::Vote, 2 << 1),
+    (RecordKind::Alias, 3 << 1),
+];
 
 impl IdEntry {
     /// The key of the entry for `id`.
@@ -352,7 +356,7 @@ mod tests {
         for length in 0..value.len() {
             assert_eq!(IdEntry::decode(&value[..length]), None);
         }
-        value[22] = 6;
+        value[22] = 8;
         assert_eq!(IdEntry::decode(&value), None);
         assert_eq!(Posting::decode(&[0; 8], &[0; 11]), None);
         assert_eq!(Posting::decode(&[0; 7], &[0; 12]), None);

@@ -33,6 +33,8 @@ pub enum RecordKind {
     Assertion,
     /// A [`model::record::SignedVote`].
     Vote,
+    /// A [`model::record::SignedAlias`].
+    Alias,
     /// A [`model::record::SignedOpaque`]: of a kind that the release which wrote it did not know.
     Opaque,
 }
@@ -42,12 +44,13 @@ impl RecordKind {
         match self {
             Self::Assertion => 1,
             Self::Vote => 2,
+            Self::Alias => 3,
             Self::Opaque => 255,
         }
     }
 
     fn from_number(number: u8) -> Option<Self> {
-        [Self::Assertion, Self::Vote, Self::Opaque].into_iter().find(|kind| kind.number() == number)
+        [Self::Assertion, Self::Vote, Self::Alias, Self::Opaque].into_iter().find(|kind| kind.number() == number)
     }
 }
 
@@ -434,6 +437,7 @@ mod tests {
         vec![
             Frame::Record(record),
             Frame::Record(StoredRecord { kind: RecordKind::Opaque, archive: b"", ..record }),
+            Frame::Record(StoredRecord { kind: RecordKind::Alias, ..record }),
             Frame::Stamp { home, stamp, id },
             Frame::Close { home, closed: stamp },
             Frame::Ceiling { ceiling: stamp },

@@ -14,6 +14,8 @@ pub struct Counts {
     pub assertions: u64,
     /// Votes.
     pub votes: u64,
+    /// Aliases.
+    pub aliases: u64,
     /// Records of kinds that this release does not know.
     pub opaque: u64,
     /// Ids whose body was erased.
@@ -23,7 +25,7 @@ pub struct Counts {
 impl Counts {
     /// Records that can be read.
     pub fn records(&self) -> u64 {
-        self.assertions + self.votes + self.opaque
+        self.assertions + self.votes + self.aliases + self.opaque
     }
 
     /// The count of one kind.
@@ -31,12 +33,13 @@ impl Counts {
         match kind {
             RecordKind::Assertion => &mut self.assertions,
             RecordKind::Vote => &mut self.votes,
+            RecordKind::Alias => &mut self.aliases,
             RecordKind::Opaque => &mut self.opaque,
         }
     }
 }
 
-/// How far the index reflects the log, and what it counted on the way: the entry `m` `state`, 48 bytes.
+/// How far the index reflects the log, and what it counted on the way: the entry `m` `state`, 56 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Summary {
     /// Every frame before it is reflected in the `i` entries.
@@ -52,7 +55,7 @@ impl Summary {
     pub(super) const EMPTY: Self = Self {
         ids: Position::START,
         postings: Position::START,
-        counts: Counts { assertions: 0, votes: 0, opaque: 0, erased: 0 },
+        counts: Counts { assertions: 0, votes: 0, aliases: 0, opaque: 0, erased: 0 },
     };
 
     /// The key it stands at.
@@ -60,15 +63,15 @@ impl Summary {
         meta_key(b"state")
     }
 
-    /// The value: two positions of 4 + 4 bytes, then the four counts of 8, all little-endian.
+    /// The value: two positions of 4 + 4 bytes, then the five counts of 8, all little-endian.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut value = Vec::with_capacity(48);
+        let mut value = Vec::with_capacity(56);
         for position in [self.ids, self.postings] {
             value.extend(position.segment.to_le_bytes());
             value.extend(position.at.to_le_bytes());
         }
-        let Counts { assertions, votes, opaque, erased } = self.counts;
-        [assertions, votes, opaque, erased].iter().for_each(|count| value.extend(count.to_le_bytes()));
+        let Counts { assertions, votes, aliases, opaque, erased } = self.counts;
+        [assertions, votes, aliases, opaque, erased].iter().for_each(|count| value.extend(count.to_le_bytes()));
         value
     }
 
@@ -79,9 +82,9 @@ impl Summary {
         let mut position = || Some(Position { segment: positions.next()?, at: positions.next()? });
         let (ids, postings) = (position()?, position()?);
         let (counts, rest) = counts.as_chunks::<8>();
-        let [assertions, votes, opaque, erased] = *counts else { return None };
-        let [assertions, votes, opaque, erased] = [assertions, votes, opaque, erased].map(u64::from_le_bytes);
-        rest.is_empty().then_some(Self { ids, postings, counts: Counts { assertions, votes, opaque, erased } })
+        let counts: [[u8; 8]; 5] = counts.try_into().ok()?;
+        let [assertions, votes, aliases, opaque, erased] = counts.map(u64::from_le_bytes);
+        rest.is_empty().then_some(Self { ids, postings, counts: Counts { assertions, votes, aliases, opaque, erased } })
     }
 }
 
@@ -171,7 +174,7 @@ fn what_the_index_says_of_itself_reads_back() {
     let summary = Summary {
         ids: Position { segment: 3, at: 64 },
         postings: Position { segment: 2, at: u32::MAX },
-        counts: Counts { assertions: 1, votes: 2, opaque: 3, erased: u64::MAX },
+        counts: Counts { assertions: 1, votes: 2, aliases: 3, opaque: 4, erased: u64::MAX },
     };
     assert_eq!(Summary::decode(&summary.encode()), Some(summary));
     assert_eq!(Summary::decode(&summary.encode()[1..]), None);

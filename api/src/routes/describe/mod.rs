@@ -4,7 +4,7 @@ mod receipt;
 mod request;
 
 pub(crate) use receipt::{Erased, Health, LineResult, Readiness, Receipt};
-pub(crate) use request::{AnyEnvelope, AssertionEnvelope, Naming, VoteEnvelope};
+pub(crate) use request::{AliasEnvelope, AnyEnvelope, AssertionEnvelope, Naming, VoteEnvelope};
 
 use crate::problem::{PROBLEM_JSON, Problem};
 use std::collections::BTreeMap;

@@ -97,6 +97,33 @@ pub(crate) struct VoteEnvelope {
     signatures: Vec<Signed>,
 }
 
+/// A signed alias. It is signed over its canonical bytes, RFC 8785 of all fields but `signatures`.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AliasEnvelope {
+    /// The version of the format; may be left out.
+    #[schema(required = false, minimum = 1, maximum = 1)]
+    v: u8,
+    /// `alias`; may be left out where the path says it.
+    #[schema(required = false, pattern = "^alias$")]
+    kind: String,
+    /// The public keys of the authors, ascending; may be left out: they are those who signed.
+    #[schema(required = false, min_items = 1, max_items = 16)]
+    authors: Vec<Hex64>,
+    /// When the authors state it, in milliseconds since the Unix epoch.
+    #[schema(maximum = 9007199254740991u64)]
+    timestamp: u64,
+    /// A subject, 1 to 1,024 bytes of UTF-8 without control characters.
+    #[schema(min_length = 1, max_length = 1024)]
+    from: String,
+    /// Another subject: the name of the same thing.
+    #[schema(min_length = 1, max_length = 1024)]
+    to: String,
+    /// One signature for each author, ascending by `agent_id`.
+    #[schema(min_items = 1, max_items = 16)]
+    signatures: Vec<Signed>,
+}
+
 /// A signed record of any kind.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what is printed from canonical bytes")]

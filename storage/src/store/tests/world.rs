@@ -7,9 +7,9 @@ use crate::disk::MemoryDisk;
 use crate::index::Engine;
 use crate::log::{self, Position};
 use ed25519_dalek::SigningKey;
-use model::record::{Authors, Confidence, Finite, Lifecycle, Meta, Object, Predicate, SourceClass, Subject};
+use model::record::{Authors, Confidence, Finite, Lifecycle, Meta, Object, Pair, Predicate, SourceClass, Subject};
 use model::record::{Validity, Vector, Weight};
-use model::{AgentId, Assertion, Body, Record, RecordId, Stamp, Timestamp, Vote, acceptance};
+use model::{AgentId, Alias, Assertion, Body, Record, RecordId, Stamp, Timestamp, Vote, acceptance};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,10 @@ const LOG: log::Settings = log::Settings { segment_bytes_max: 8 << 10, batch_byt
 
 /// How many claims [`claim`] knows; the votes follow.
 pub(super) const CLAIMS: usize = 40;
+/// Where the votes end; two aliases follow.
+const VOTES_END: usize = 48;
 /// How many records [`record`] knows.
-pub(super) const RECORDS: usize = 48;
+pub(super) const RECORDS: usize = 50;
 
 pub(super) fn key(n: u8) -> SigningKey {
     SigningKey::from_bytes(&[n + 1; 32])
@@ -87,11 +89,23 @@ fn vote(n: usize) -> Record {
     signed(Body::Vote(Box::new(vote)), &keys)
 }
 
-/// The record number `n`, below [`RECORDS`]: claims on eight questions by three agents, then votes.
+fn alias(n: usize) -> Record {
+    let keys = [key(1)];
+    let name = Subject::new(format!("alias {n}")).unwrap();
+    let alias = Alias {
+        authors: authors(&keys),
+        timestamp: Timestamp::from_ms(n as u64).unwrap(),
+        pair: Pair::new(name, question(0).subject).unwrap(),
+    };
+    signed(Body::Alias(Box::new(alias)), &keys)
+}
+
+/// The record number `n`, below [`RECORDS`]: claims on eight questions by three agents, then votes, then aliases.
 pub(super) fn record(n: usize) -> Record {
     static CLAIMED: LazyLock<Vec<Record>> = LazyLock::new(|| (0..CLAIMS).map(claim).collect());
-    static VOTED: LazyLock<Vec<Record>> = LazyLock::new(|| (CLAIMS..RECORDS).map(vote).collect());
-    CLAIMED.get(n).or_else(|| VOTED.get(n - CLAIMS)).unwrap().clone()
+    static OTHERS: LazyLock<Vec<Record>> =
+        LazyLock::new(|| (CLAIMS..VOTES_END).map(vote).chain((VOTES_END..RECORDS).map(alias)).collect());
+    CLAIMED.get(n).or_else(|| OTHERS.get(n - CLAIMS)).unwrap().clone()
 }
 
 pub(super) fn records(range: std::ops::Range<usize>) -> Vec<Record> {
@@ -231,8 +245,10 @@ impl Expected {
         self.check_queries(reader);
         self.check_export(reader);
         let counts = reader.counts();
-        let claims = self.kept.keys().filter(|n| **n < CLAIMS).count() as u64;
-        assert_eq!((counts.records(), counts.assertions), (self.kept.len() as u64, claims));
+        let kept = |range: std::ops::Range<usize>| self.kept.range(range).count() as u64;
+        let (claims, votes, aliases) = (kept(0..CLAIMS), kept(CLAIMS..VOTES_END), kept(VOTES_END..RECORDS));
+        assert_eq!((counts.assertions, counts.votes, counts.aliases), (claims, votes, aliases));
+        assert_eq!(counts.records(), self.kept.len() as u64);
         assert_eq!(counts.erased, self.erased.len() as u64);
     }
 
@@ -252,8 +268,8 @@ impl Expected {
             for target in 0..3 {
                 let found = reader.votes(&record(target).id(), as_of, 99, u64::MAX).unwrap().records;
                 let found: BTreeSet<RecordId> = found.iter().map(|record| record.id()).collect();
-                let votes = self.kept.keys().filter(|n| **n >= CLAIMS && **n % 3 == target && visible(n));
-                assert_eq!(found, votes.map(|n| record(*n).id()).collect());
+                let votes = (CLAIMS..VOTES_END).filter(|n| n % 3 == target && visible(n));
+                assert_eq!(found, votes.map(|n| record(n).id()).collect());
             }
         }
         let asked = |wanted: &dyn Fn(usize) -> bool| {
