@@ -80,6 +80,11 @@ impl Identity {
         AgentId(self.key.verifying_key().to_bytes())
     }
 
+    /// A key made from the secret one for a single purpose, which `context` names and no other caller does.
+    pub fn derived_key(&self, context: &str) -> [u8; 32] {
+        blake3::derive_key(context, self.key.as_bytes())
+    }
+
     /// The node's name: the first 16 hex digits of its public key.
     pub fn name(&self) -> String {
         self.agent().to_string().chars().take(16).collect()

@@ -232,6 +232,7 @@ impl Phase {
             engine: self.engine,
             settings,
             store_id_seed: [7; 16],
+            set_key: model::set::SetKey::new([7; 32]),
             wall_ms: NOW_MS * 2,
         }
     }

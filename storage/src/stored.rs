@@ -147,12 +147,20 @@ impl StoredRecord {
         Envelope::new(body, signatures).ok()
     }
 
-    /// The signatures, in the order of the authors.
+    /// The signatures, in the order of the authors; read in place.
     pub fn signatures(&self) -> Vec<Signature> {
-        self.parts().map(|(_, signatures)| signatures).unwrap_or_default()
+        let signatures = match self.kind {
+            RecordKind::Assertion => self.assertion().map(|signed| signed.signatures.as_slice()),
+            RecordKind::Vote => self.vote().map(|signed| signed.signatures.as_slice()),
+            RecordKind::Alias => self.alias().map(|signed| signed.signatures.as_slice()),
+            RecordKind::Opaque => rkyv::access::<ArchivedSignedOpaque, Error>(&self.archive)
+                .ok()
+                .map(|signed| signed.signatures.as_slice()),
+        };
+        signatures.unwrap_or_default().iter().map(Signature::from).collect()
     }
 
-    /// BLAKE3 of the signatures: what an `erased` frame keeps of them.
+    /// BLAKE3 of the signatures: what the element of a record in its home's set, and an `erased` frame, keep of them.
     pub fn signatures_digest(&self) -> [u8; 32] {
         canonical::signatures_digest(&self.signatures())
     }

@@ -12,6 +12,7 @@ use model::acceptance::{Item, accept, accept_batch, verify, verify_batch};
 use model::canonical::{canonical_bytes, id_of, signing_message};
 use model::record::{Authors, Confidence, Finite, Lifecycle, Meta, Object, Predicate, SourceClass, Subject};
 use model::record::{Validity, Vector};
+use model::set::SetKey;
 use model::{AgentId, Assertion, Body, Code, Envelope, Record, RecordId, Refusal, Signature, Timestamp};
 use sha2::{Digest, Sha512};
 use std::collections::BTreeMap;
@@ -200,6 +201,7 @@ impl World<'_> {
             engine,
             settings,
             store_id_seed: [7; 16],
+            set_key: SetKey::new([7; 32]),
             wall_ms: WALL_MS,
         };
         Store::open(setup).unwrap()

@@ -126,7 +126,7 @@ impl Node {
         let mut secret = [0; 32];
         world.entropy.fill(&mut secret).map_err(system("randomness"))?;
         let identity = Identity::load_or_create(disk.as_ref(), &settings.data_dir, &wal_dir, secret)?;
-        let setup = opening::setup(settings, &world, &state)?;
+        let setup = opening::setup(settings, &world, &state, &identity)?;
         let engine = setup.engine;
         let (mut appender, reader, report) = Store::open(setup)?;
         opening::tell(&report);

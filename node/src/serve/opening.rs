@@ -2,14 +2,24 @@
 
 use super::StartError;
 use super::state::NodeState;
+use crate::identity::Identity;
 use crate::settings::{Engine, Settings};
 use crate::timed_disk::TimedDisk;
 use crate::world::World;
+use model::set::SetKey;
 use std::sync::Arc;
 use storage::store;
 
+/// What a node without a cluster derives the key of its sets for.
+const LONE_SET_KEY: &str = "stemedb-v1 the sets of a node without a cluster";
+
 /// What opening the store takes.
-pub(super) fn setup(settings: &Settings, world: &World, state: &NodeState) -> Result<store::Setup, StartError> {
+pub(super) fn setup(
+    settings: &Settings,
+    world: &World,
+    state: &NodeState,
+    identity: &Identity,
+) -> Result<store::Setup, StartError> {
     let (disk, clock) = (Arc::clone(&world.disk), Arc::clone(&world.clock));
     let mut store_id_seed = [0; 16];
     world.entropy.fill(&mut store_id_seed).map_err(|source| StartError::System { what: "randomness", source })?;
@@ -20,6 +30,7 @@ pub(super) fn setup(settings: &Settings, world: &World, state: &NodeState) -> Re
         engine: world.engine.unwrap_or_else(|| engine(settings.index_engine)),
         settings: store_settings(settings),
         store_id_seed,
+        set_key: SetKey::new(identity.derived_key(LONE_SET_KEY)),
         wall_ms: world.clock.wall_ms(),
     })
 }

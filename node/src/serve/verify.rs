@@ -28,9 +28,9 @@ pub fn verify(settings: Settings) -> Result<Verified, Failure> {
     let metrics = Metrics::new().map_err(|error| failed(&error))?;
     let world = World::machine();
     let state = NodeState::new(Arc::clone(&world.clock), metrics);
-    Identity::load_or_create(world.disk.as_ref(), &settings.data_dir, &settings.wal_folder(), [0; 32])
+    let identity = Identity::load_or_create(world.disk.as_ref(), &settings.data_dir, &settings.wal_folder(), [0; 32])
         .map_err(|error| failed(&error))?;
-    let mut setup = setup(&settings, &world, &state).map_err(|error| failed(&error))?;
+    let mut setup = setup(&settings, &world, &state, &identity).map_err(|error| failed(&error))?;
     setup.settings.open_frames_max = u64::MAX;
     let (appender, reader, report) = Store::open(setup).map_err(|error| failed(&error))?;
     tell(&report);

@@ -4,6 +4,7 @@
 //! durable and visible. It never writes what is known already, and never brings back what was erased.
 
 use super::change::Changes;
+use super::elements::UNREADABLE;
 use super::error::{AppendError, EraseError, ReadError, StoreError};
 use super::maintain::Maintenance;
 use super::read::Lookup;
@@ -17,9 +18,6 @@ use model::clock::Clock;
 use model::{AgentId, Home, Record, RecordId, Signature, Stamp, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// The digest of signatures that cannot be read.
-const UNREADABLE: [u8; 32] = [0; 32];
 
 /// What became of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,7 +258,7 @@ impl Appender {
         let end = self.log.end();
         let mut rewrites = 0;
         let applied = shared.with_index(|index| {
-            let mut changes = Changes::new(index, &shared.log, writer.summary.counts);
+            let mut changes = Changes::new(index, &shared.log, writer.summary.counts, shared.place.set_key);
             for (position, frame) in positions.iter().zip(frames) {
                 if let Frame::Record(record) = frame
                     && unknown.contains(&record.id)
@@ -272,9 +270,10 @@ impl Appender {
             }
             rewrites = u64::from(changes.rewrote());
             let summary = Summary { ids: end, postings: end, counts: changes.counts };
-            let mut batch = changes.into_batch()?;
+            let (mut batch, set) = changes.into_batch(&mut shared.sums())?;
             batch.put(Summary::key(), summary.encode());
             index.apply(batch)?;
+            shared.sums().land(set);
             Ok(summary)
         });
         writer.rewrites += rewrites;

@@ -7,8 +7,10 @@
 //! [`Changes::post`] files what is still there. [`Changes::take`] does both for one frame, and takes back what an earlier
 //! frame filed. Invariant: a record is filed under its position exactly if its `i` entry names that position.
 
+use super::elements::{UNREADABLE, digest_of};
 use super::error::ReadError;
 use super::summary::{Counts, Garbage, superseded, superseded_key, superseded_segment};
+use super::sums::{SetChange, Sums};
 use crate::index::entry::{
     IdEntry, Posting, Question, Table, agent_key, agent_question, claim_question, claims_on, position_bytes,
     predicate_key,
@@ -17,6 +19,7 @@ use crate::index::{Batch, Index, IndexError};
 use crate::log::{self, Frame, LogReader, Lost, Position, RecordKind};
 use crate::stored::StoredRecord;
 use model::record::{Predicate, Subject};
+use model::set::SetKey;
 use model::{AgentId, Home, RecordId, Stamp};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -26,9 +29,13 @@ use std::ops::ControlFlow;
 pub(super) struct Changes<'a> {
     index: &'a dyn Index,
     log: &'a LogReader,
-    batch: Batch,
+    pub(super) batch: Batch,
     /// The counts, with these changes.
     pub(super) counts: Counts,
+    /// Under which the sums of the sets are made.
+    pub(super) set_key: SetKey,
+    /// What changes in the sets of the homes.
+    pub(super) set: SetChange,
     /// What has become garbage by these changes, by segment.
     garbage: BTreeMap<u32, Garbage>,
 }
@@ -70,8 +77,9 @@ impl Filing {
 
 impl<'a> Changes<'a> {
     /// No changes yet.
-    pub(super) fn new(index: &'a dyn Index, log: &'a LogReader, counts: Counts) -> Self {
-        Self { index, log, batch: Batch::default(), counts, garbage: BTreeMap::new() }
+    pub(super) fn new(index: &'a dyn Index, log: &'a LogReader, counts: Counts, set_key: SetKey) -> Self {
+        let (batch, set) = (Batch::default(), SetChange::default());
+        Self { index, log, batch, counts, set_key, set, garbage: BTreeMap::new() }
     }
 
     /// Whether these changes make something superfluous that is in the log.
@@ -79,14 +87,15 @@ impl<'a> Changes<'a> {
         !self.garbage.is_empty()
     }
 
-    /// The batch of all changes.
-    pub(super) fn into_batch(mut self) -> Result<Batch, ReadError> {
+    /// The batch of all changes, and what they change in `sums`, which is to take it up once the batch is applied.
+    pub(super) fn into_batch(mut self, sums: &mut Sums) -> Result<(Batch, SetChange), ReadError> {
         for (segment, more) in std::mem::take(&mut self.garbage) {
             let before = self.get(&Garbage::key(segment))?.as_deref().and_then(Garbage::decode).unwrap_or_default();
             let bytes = before.bytes + more.bytes;
             self.batch.put(Garbage::key(segment), Garbage { bytes, erased: before.erased + more.erased }.encode());
         }
-        Ok(self.batch)
+        sums.prepare(&self.set, &mut self.batch);
+        Ok((self.batch, self.set))
     }
 
     /// The `i` entry of `id`, as these changes leave it.
@@ -105,7 +114,9 @@ impl<'a> Changes<'a> {
     pub(super) fn take_unknown(&mut self, position: Position, record: &log::StoredRecord<'_>) -> Result<(), ReadError> {
         *self.counts.of(record.kind) += 1;
         let entry = self.put_entry(position, frame_length(&Frame::Record(*record)), record);
-        self.file(position, record, &entry)
+        let digest = self.file(position, record, &entry)?;
+        self.add_element(&record.id, &entry, &digest);
+        Ok(())
     }
 
     /// Takes a frame that is new to the `i` entries, while nothing from before it is filed yet.
@@ -113,12 +124,33 @@ impl<'a> Changes<'a> {
         self.note_and(position, frame, false)
     }
 
-    /// Files a record whose `i` entry names this position.
+    /// Files what the frame at `position` says of an id, if its `i` entry goes by this frame.
     pub(super) fn post(&mut self, position: Position, frame: &Frame<'_>) -> Result<(), ReadError> {
-        let Frame::Record(record) = frame else { return Ok(()) };
-        match self.id_entry(&record.id)? {
-            Some(entry) if entry.position == position && !entry.erased => self.file(position, record, &entry),
-            _ => Ok(()),
+        match frame {
+            Frame::Record(record) => match self.id_entry(&record.id)? {
+                Some(entry) if entry.position == position && !entry.erased => {
+                    let digest = self.file(position, record, &entry)?;
+                    self.set_element(&record.id, &entry, &digest)
+                }
+                _ => Ok(()),
+            },
+            // Either copy tells of the signatures.
+            Frame::Erased { id, signatures, .. } => match self.id_entry(id)? {
+                Some(entry) if entry.erased => self.set_element(id, &entry, signatures),
+                _ => Ok(()),
+            },
+            Frame::Lost(lost) => match self.id_entry(&lost.id)? {
+                Some(entry) if entry.position == lost.position => self.add_unread_element(&lost.id, &entry),
+                _ => Ok(()),
+            },
+            Frame::Stamp { .. }
+            | Frame::Close { .. }
+            | Frame::Ceiling { .. }
+            | Frame::HomeDropped { .. }
+            | Frame::Hint(_)
+            | Frame::HintDone { .. }
+            | Frame::Seal { .. }
+            | Frame::Offsets { .. } => Ok(()),
         }
     }
 
@@ -175,6 +207,9 @@ impl<'a> Changes<'a> {
                 let again = StoredRecord::new(record, record.stamp).filter(|_| filed);
                 let key = again.and_then(|again| Filing::of(&again).posting_key(old.position));
                 key.into_iter().for_each(|key| self.batch.delete(key));
+                if filed && old.stamp != record.stamp {
+                    self.take_element(&record.id, &old)?;
+                }
             }
             None => *self.counts.of(record.kind) += 1,
         }
@@ -190,14 +225,38 @@ impl<'a> Changes<'a> {
         entry
     }
 
+    /// A stamp only falls; that of an erased record stays.
     fn note_stamp(&mut self, id: &RecordId, stamp: Stamp, filed: bool) -> Result<(), ReadError> {
-        let Some(mut entry) = self.id_entry(id)? else { return Ok(()) };
-        entry.stamp = stamp;
+        let Some(old) = self.id_entry(id)?.filter(|old| stamp < old.stamp && !old.erased) else { return Ok(()) };
+        let entry = IdEntry { stamp, ..old };
         self.batch.put(IdEntry::key(id), entry.encode());
-        if filed && !entry.erased {
-            let key = Filing::of(&self.read(&entry)?).posting_key(entry.position);
-            let posting = Posting { position: entry.position, length: entry.length, stamp };
-            key.into_iter().for_each(|key| self.batch.put(key, posting.value()));
+        if !filed {
+            return Ok(());
+        }
+        let posting = Posting { position: entry.position, length: entry.length, stamp };
+        self.take_element(id, &old)?;
+        match read_posting(self.log, &posting) {
+            Ok(record) => {
+                let key = Filing::of(&record).posting_key(entry.position);
+                key.into_iter().for_each(|key| self.batch.put(key, posting.value()));
+                self.add_element(id, &entry, &digest_of(Some(&record)));
+            }
+            Err(ReadError::Log(log::ReadError::Damaged(_)) | ReadError::Archive(_)) => {
+                self.restamp_unread(&posting)?;
+                self.add_element(id, &entry, &UNREADABLE);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Gives the posting of a frame that cannot be read its new stamp. Cost: a look at every posting.
+    fn restamp_unread(&mut self, posting: &Posting) -> Result<(), ReadError> {
+        let here = |key: &[u8]| key.ends_with(&position_bytes(posting.position));
+        for table in [Table::Vote, Table::Question] {
+            for key in self.entries(&table.prefix(), &here)?.into_keys() {
+                self.batch.put(key, posting.value());
+            }
         }
         Ok(())
     }
@@ -215,6 +274,9 @@ impl<'a> Changes<'a> {
             Some(old) => {
                 if filed {
                     self.take_back(&old)?;
+                }
+                if filed && old.stamp != stamp {
+                    self.take_element(&id, &old)?;
                 }
                 self.garbage_at(old.position, old.length, 1);
                 self.erase_superseded(&id)?;
@@ -241,11 +303,16 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Files a record under its question or target, its predicate and its authors.
-    fn file(&mut self, position: Position, record: &log::StoredRecord<'_>, entry: &IdEntry) -> Result<(), ReadError> {
+    /// Files a record under its question or target, its predicate and its authors. Returns the digest of its signatures.
+    fn file(
+        &mut self,
+        position: Position,
+        record: &log::StoredRecord<'_>,
+        entry: &IdEntry,
+    ) -> Result<[u8; 32], ReadError> {
         let Some(stored) = StoredRecord::new(record, entry.stamp) else {
             tracing::error!(%position, id = %record.id, "the archive of a record is not well-formed; it is not indexed");
-            return Ok(());
+            return Ok(UNREADABLE);
         };
         let filing = Filing::of(&stored);
         let posting = Posting { position, length: entry.length, stamp: entry.stamp };
@@ -254,7 +321,7 @@ impl<'a> Changes<'a> {
             self.put_if_new(predicate_key(&question))?;
             authors.iter().try_for_each(|author| self.put_if_new(agent_key(author, &question)))?;
         }
-        Ok(())
+        Ok(digest_of(Some(&stored)))
     }
 
     /// Takes back what [`Changes::file`] filed, also under predicate and authors if no other claim needs it there.
@@ -345,19 +412,10 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         match self.batch.change(key) {
             Some(change) => Ok(change.map(<[u8]>::to_vec)),
             None => Ok(self.index.get(key)?),
-        }
-    }
-
-    /// A record that is filed. If its frame is damaged, what it is filed under is known to a rebuild only.
-    fn read(&self, entry: &IdEntry) -> Result<StoredRecord, ReadError> {
-        let IdEntry { position, length, stamp, .. } = *entry;
-        match read_posting(self.log, &Posting { position, length, stamp }) {
-            Err(ReadError::Log(log::ReadError::Damaged(_))) => Err(disagrees("a damaged frame is", position).into()),
-            read => read,
         }
     }
 

@@ -1,19 +1,24 @@
 //! Comparing the index with the log after an unclean stop.
 //!
-//! Both ways: every record in the log has its entries, and every entry points to what it says. It repairs nothing: one
+//! Both ways: every record in the log has its entries, and every entry points to what it says; the sums of the sets are
+//! those of their elements. It repairs nothing: one
 //! disagreement is reason enough to rebuild. In steps, each of which keeps writes out while it runs.
 
 use super::change::{Filing, disagrees, frame_length, read_posting, unreadable};
+use super::elements::digest_of;
 use super::error::ReadError;
+use super::set;
 use super::shared::{Shared, Writer};
 use super::summary::{Counts, Garbage, Summary};
+use crate::index::entry::set::{ElementEntry, element, sum_home, sum_key};
 use crate::index::entry::{
     self, IdEntry, Posting, Table, agent_key, agent_question, claims_on, predicate_key, predicate_question,
 };
 use crate::index::{Index, IndexError};
 use crate::log::{self, Frame, Item, LogReader, Position};
 use crate::stored::StoredRecord;
-use model::RecordId;
+use model::set::{Leaf, SetKey, SetSum};
+use model::{Home, RecordId, Stamp};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -27,6 +32,8 @@ pub(super) enum Check {
     Log(Position, Tally),
     /// And every entry before this key points to what it says.
     Index(Vec<u8>),
+    /// And the sums of all homes before the one with this number are those of their elements.
+    Sums(u16),
 }
 
 /// What the frames seen so far come to.
@@ -77,9 +84,10 @@ impl Shared {
     /// One step; the writer is held, so nothing changes meanwhile.
     fn compare(&self, writer: &Writer, check: Check) -> Result<(u64, Option<Check>), ReadError> {
         self.with_index(|index| {
-            let comparison = Comparison { index, log: &self.log };
+            let comparison = Comparison { index, log: &self.log, set_key: &self.place.set_key };
             match check {
                 Check::Index(from) => comparison.index_step(&from),
+                Check::Sums(number) => comparison.sum_step(number, |home| self.sums().total(home)),
                 Check::Log(from, tally) => comparison.log_step(from, tally, writer),
             }
         })
@@ -89,6 +97,7 @@ impl Shared {
 struct Comparison<'a> {
     index: &'a dyn Index,
     log: &'a LogReader,
+    set_key: &'a SetKey,
 }
 
 impl Comparison<'_> {
@@ -134,20 +143,44 @@ impl Comparison<'_> {
 
     /// Whether the entries of one frame are there.
     fn frame(&self, position: Position, frame: &Frame<'_>, tally: &mut Tally) -> Result<(), ReadError> {
-        if let Frame::Erased { id, .. } = frame {
-            return match self.id_entry(id)? {
+        match frame {
+            Frame::Record(record) => self.record(position, frame, record, tally),
+            Frame::Erased { id, signatures, .. } => match self.id_entry(id)? {
                 Some(entry) if entry.erased => {
                     tally.counts.erased += u64::from(entry.position == position);
-                    Ok(())
+                    self.has_element(id, &entry, Some(signatures))
                 }
                 _ => Err(missing("erased i", position).into()),
-            };
+            },
+            Frame::Lost(lost) => match self.id_entry(&lost.id)? {
+                Some(entry) => self.has_element(&lost.id, &entry, None),
+                None => Err(missing("i", lost.position).into()),
+            },
+            Frame::Stamp { id, stamp, .. } => match self.id_entry(id)? {
+                // A record that came later knows nothing of a frame before it.
+                Some(entry) if entry.position < position && entry.stamp > *stamp => {
+                    Err(missing("lower i", position).into())
+                }
+                _ => Ok(()),
+            },
+            Frame::Close { .. }
+            | Frame::Ceiling { .. }
+            | Frame::HomeDropped { .. }
+            | Frame::Hint(_)
+            | Frame::HintDone { .. }
+            | Frame::Seal { .. }
+            | Frame::Offsets { .. } => Ok(()),
         }
-        if let Frame::Lost(lost) = frame {
-            let known = self.id_entry(&lost.id)?;
-            return known.map(|_| ()).ok_or_else(|| missing("i", lost.position).into());
-        }
-        let Frame::Record(record) = frame else { return Ok(()) };
+    }
+
+    /// Whether the entries of a record are there.
+    fn record(
+        &self,
+        position: Position,
+        frame: &Frame<'_>,
+        record: &log::StoredRecord<'_>,
+        tally: &mut Tally,
+    ) -> Result<(), ReadError> {
         match self.id_entry(&record.id)? {
             None => Err(missing("i", position).into()),
             Some(entry) if entry.erased => {
@@ -157,16 +190,30 @@ impl Comparison<'_> {
             Some(entry) if entry.position > position => Ok(()),
             Some(entry) if entry.position < position => Err(missing("newer i", position).into()),
             Some(entry)
-                if (entry.length, entry.home, entry.kind) != (frame_length(frame), record.home, record.kind) =>
+                if (entry.length, entry.home, entry.kind) != (frame_length(frame), record.home, record.kind)
+                    || entry.stamp > record.stamp =>
             {
                 Err(disagrees("another frame is", position).into())
             }
-            // A record whose archive is not well-formed has no other entries.
             Some(entry) => {
                 *tally.counts.of(record.kind) += 1;
-                StoredRecord::new(record, entry.stamp).map_or(Ok(()), |stored| self.filed(&stored, &entry))
+                // A record whose archive is not well-formed has no other entries but its element.
+                let stored = StoredRecord::new(record, entry.stamp);
+                self.has_element(&record.id, &entry, Some(&digest_of(stored.as_ref())))?;
+                stored.map_or(Ok(()), |stored| self.filed(&stored, &entry))
             }
         }
+    }
+
+    /// Whether the element of an id is there, with these signatures if they are known.
+    fn has_element(&self, id: &RecordId, entry: &IdEntry, signatures: Option<&[u8; 32]>) -> Result<(), ReadError> {
+        let key = ElementEntry::key(entry.home, entry.stamp, id);
+        let found = self.index.get(&key)?.as_deref().and_then(ElementEntry::decode);
+        let fits = found.is_some_and(|found| {
+            let leaf = signatures.map_or(found.leaf, |signatures| Leaf::of(id, entry.stamp, signatures));
+            found == ElementEntry { leaf, erased: entry.erased }
+        });
+        if fits { Ok(()) } else { Err(missing("s", entry.position).into()) }
     }
 
     /// Whether a record is filed under everything it should be.
@@ -196,21 +243,41 @@ impl Comparison<'_> {
             if page.len() == STEP { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         page.iter().try_for_each(|(key, value)| self.entry(key, value))?;
-        let next = page.last().filter(|_| page.len() == STEP).map(|(key, _)| {
+        let more = page.last().filter(|_| page.len() == STEP).map(|(key, _)| {
             let mut after = key.clone();
             after.push(0);
             Check::Index(after)
         });
-        Ok((page.len() as u64, next))
+        Ok((page.len() as u64, Some(more.unwrap_or(Check::Sums(0)))))
+    }
+
+    /// Whether the sum of a home is that of its elements, in the index and in memory; appends wait meanwhile.
+    fn sum_step(&self, number: u16, total: impl Fn(Home) -> SetSum) -> Result<(u64, Option<Check>), ReadError> {
+        let Some(home) = Home::from_number(number) else { return Ok((0, None)) };
+        let mut sum = SetSum::ZERO;
+        set::scan(self.index, home, &[], Stamp::MAX, &mut |element| {
+            sum.add(self.set_key, element.leaf);
+            ControlFlow::Continue(())
+        })?;
+        let stored = self.index.get(&sum_key(home))?.as_deref().map(SetSum::from_bytes);
+        if stored.unwrap_or(Some(SetSum::ZERO)) != Some(sum) || total(home) != sum {
+            return Err(IndexError::Disagrees(format!("the sum of home {home} is not that of its elements")).into());
+        }
+        Ok((sum.count.max(1), Some(Check::Sums(number + 1))))
     }
 
     /// Whether one entry says what the log says.
     fn entry(&self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
-        let tables = [Table::Id, Table::Question, Table::Predicate, Table::Agent, Table::Vote, Table::Meta];
-        let table = tables.into_iter().find(|table| key.first() == Some(&table.byte()));
         let broken = || IndexError::Disagrees(format!("the entry {} cannot be read", key.escape_ascii()));
-        let truthful = match table.ok_or_else(broken)? {
+        let truthful = match Table::of(key).ok_or_else(broken)? {
             Table::Meta => true,
+            Table::Element => {
+                let (home, stamp, id) = element(key).ok_or_else(broken)?;
+                let erased = ElementEntry::decode(value).ok_or_else(broken)?.erased;
+                let known = self.id_entry(&id)?;
+                known.is_some_and(|entry| (entry.home, entry.stamp, entry.erased) == (home, stamp, erased))
+            }
+            Table::Sum => sum_home(key).is_some(),
             Table::Id => {
                 let id = entry::entry_id(key).ok_or_else(broken)?;
                 self.id_entry_is_true(&id, &IdEntry::decode(value).ok_or_else(broken)?)?

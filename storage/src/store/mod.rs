@@ -13,6 +13,7 @@ mod append;
 mod change;
 mod check;
 mod copies;
+mod elements;
 mod error;
 mod maintain;
 mod moment;
@@ -21,8 +22,10 @@ mod open;
 mod questions;
 mod read;
 mod rebuild;
+mod set;
 mod shared;
 mod summary;
+mod sums;
 mod verify;
 
 #[cfg(test)]
@@ -34,6 +37,7 @@ pub use error::{AppendError, EraseError, Progress, ReadError, StoreError};
 pub use maintain::{Maintenance, Scrubbed};
 pub use questions::Selector;
 pub use read::{Claims, Exported, Lookup, Reader};
+pub use set::Element;
 pub use shared::State;
 pub use summary::Counts;
 pub use verify::{Fault, Verified};
@@ -41,6 +45,7 @@ pub use verify::{Fault, Verified};
 use crate::disk::Disk;
 use crate::index::{Engine, IndexError};
 use crate::log::{self, Recovery};
+use model::set::SetKey;
 use model::{AgentId, Home, RecordId, Stamp, Timestamp};
 use std::fmt;
 use std::path::PathBuf;
@@ -65,6 +70,9 @@ pub struct Setup {
     pub settings: Settings,
     /// The id of the store, random, if one is begun; otherwise not used.
     pub store_id_seed: [u8; 16],
+    /// The secret under which the sums of the homes' sets are made: that of the cluster, unknown to clients. Another one
+    /// than the last time means a rebuild.
+    pub set_key: SetKey,
     /// The time now, in milliseconds since the Unix epoch.
     pub wall_ms: u64,
 }
@@ -125,6 +133,8 @@ pub enum RebuildReason {
     OtherStore,
     /// Another release wrote it.
     OtherFormat,
+    /// Its sums were made under another key.
+    OtherSetKey,
     /// Its files are not those of the last clean stop.
     Changed,
     /// It reflects more than the log holds.
@@ -144,6 +154,7 @@ impl fmt::Display for RebuildReason {
             Self::OtherEngine { was } => write!(f, "it was written by {was}"),
             Self::OtherStore => f.write_str("it is of another store"),
             Self::OtherFormat => f.write_str("another release wrote it"),
+            Self::OtherSetKey => f.write_str("its sums were made under another key"),
             Self::Changed => f.write_str("its files are not those of the last clean stop"),
             Self::AheadOfLog => f.write_str("it reflects more than the log holds"),
             Self::Failed(error) => write!(f, "{error}"),

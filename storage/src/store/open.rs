@@ -5,19 +5,25 @@
 //! every other case it is set aside and rebuilt. No path here can lose a record: the log is opened first, and alone.
 
 use super::append::Appender;
+use super::change::unreadable;
 use super::check::Check;
 use super::error::{ReadError, StoreError};
 use super::moment::Moment;
 use super::note::{Condition, Note};
 use super::rebuild::STEP_FRAMES;
 use super::shared::{Place, Shared, State, Writer};
-use super::summary::{Summary, about};
+use super::summary::{Summary, about, only_the_key_differs};
 use super::{OpenReport, Reader, RebuildReason, Setup, Store};
+use crate::index::entry::Table;
+use crate::index::entry::set::sum_home;
 use crate::index::{Index, IndexError, folder};
 use crate::log::{DamageKind, Log, Position, Recovery};
-use model::Stamp;
 use model::clock::Clock;
+use model::set::SetSum;
+use model::{Home, Stamp};
+use std::collections::BTreeMap;
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 impl Store {
@@ -30,11 +36,11 @@ impl Store {
     ///
     /// [`StoreError`]. An index that does not open is no error: it is set aside and rebuilt.
     pub fn open(setup: Setup) -> Result<(Appender, Reader, OpenReport), StoreError> {
-        let Setup { disk, wal_dir, db_dir, engine, settings, store_id_seed, wall_ms } = setup;
+        let Setup { disk, wal_dir, db_dir, engine, settings, store_id_seed, set_key, wall_ms } = setup;
         let (log, recovery) = Log::open(Arc::clone(&disk), &wal_dir, settings.log, store_id_seed)?;
         let clock = Clock::restore(recovery.ceiling, recovery.greatest_stamp, settings.clock_offset_ms_max);
         let last = clock.last().max(Stamp::new(wall_ms, 0).unwrap_or(Stamp::ZERO));
-        let place = Place { disk, wal_dir, db_dir, engine, settings };
+        let place = Place { disk, wal_dir, db_dir, engine, settings, set_key };
         let shared = Arc::new(Shared::new(place, log.reader(), log.compactor(), last, Moment::new(clock.ceiling())));
         let rebuilt = shared.ready_the_index(&recovery)?;
         if let Some(reason) = rebuilt.as_ref().filter(|reason| !matches!(reason, RebuildReason::NoIndex)) {
@@ -137,13 +143,17 @@ impl Shared {
             Err(error) => return Ok(Some(RebuildReason::Failed(error))),
         };
         let summary = match self.summary_of(index.as_ref()) {
-            Ok(Some(summary)) => summary,
-            Ok(None) => return Ok(Some(RebuildReason::OtherFormat)),
+            Ok(Ok(summary)) => summary,
+            Ok(Err(reason)) => return Ok(Some(reason)),
             Err(ReadError::Index(error)) => return Ok(Some(RebuildReason::Failed(error))),
             Err(error) => return Err(error.into()),
         };
         if summary.ids > known_until(recovery) || summary.postings > summary.ids {
             return Ok(Some(RebuildReason::AheadOfLog));
+        }
+        match totals_of(index.as_ref()) {
+            Ok(totals) => self.sums().load(totals, recovery.greatest_stamp),
+            Err(error) => return Ok(Some(RebuildReason::Failed(error))),
         }
         writer.number = number;
         writer.summary = summary;
@@ -154,12 +164,18 @@ impl Shared {
         Ok(None)
     }
 
-    fn summary_of(&self, index: &dyn Index) -> Result<Option<Summary>, ReadError> {
-        let (key, value) = about(self.place.engine, self.log.store_id());
-        if index.get(&key)?.as_deref() != Some(value.as_slice()) {
-            return Ok(None);
+    /// What the index says of itself; or why it is not one for this store.
+    fn summary_of(&self, index: &dyn Index) -> Result<Result<Summary, RebuildReason>, ReadError> {
+        let (key, wanted) = about(self.place.engine, self.log.store_id(), &self.place.set_key);
+        let found = index.get(&key)?.unwrap_or_default();
+        if only_the_key_differs(&found, &wanted) {
+            return Ok(Err(RebuildReason::OtherSetKey));
         }
-        Ok(index.get(&Summary::key())?.as_deref().and_then(Summary::decode))
+        if found != wanted {
+            return Ok(Err(RebuildReason::OtherFormat));
+        }
+        let summary = index.get(&Summary::key())?.as_deref().and_then(Summary::decode);
+        Ok(summary.ok_or(RebuildReason::OtherFormat))
     }
 
     /// Catches up and checks until both are done or the budget is used up. Returns `false` if the index proved unfit.
@@ -205,8 +221,10 @@ impl Shared {
         // Whether the batch that met the end of the disk was applied, only the index knows.
         let summary = self.with_index(|index| {
             index.flush()?;
-            let lost = || IndexError::Disagrees("it does not know any more how far it is".to_owned()).into();
-            self.summary_of(index)?.ok_or_else(lost)
+            let lost = |reason| IndexError::Disagrees(format!("it does not know any more how far it is: {reason}"));
+            let summary = self.summary_of(index)?.map_err(lost)?;
+            self.sums().load(totals_of(index)?, Stamp::ZERO);
+            Ok(summary)
         });
         match summary {
             Ok(summary) => writer.summary = summary,
@@ -239,6 +257,22 @@ impl Shared {
         let contents = folder::contents(&path).map_err(failed("read the index folder"))?;
         self.mark(writer.number, Condition::Clean(contents))
     }
+}
+
+/// The sums of the homes' sets that an index holds.
+fn totals_of(index: &dyn Index) -> Result<BTreeMap<Home, SetSum>, IndexError> {
+    let (mut totals, mut broken) = (BTreeMap::new(), None);
+    index.scan(&Table::Sum.prefix(), &[], &mut |key, value| match sum_home(key).zip(SetSum::from_bytes(value)) {
+        Some((home, sum)) => {
+            totals.insert(home, sum);
+            ControlFlow::Continue(())
+        }
+        None => {
+            broken = Some(unreadable("t", &key.escape_ascii()));
+            ControlFlow::Break(())
+        }
+    })?;
+    broken.map_or(Ok(totals), Err)
 }
 
 /// Up to where the log is still what an index may have seen: what was cut and written anew elsewhere comes after.

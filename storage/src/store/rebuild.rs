@@ -53,10 +53,11 @@ impl Shared {
         let unusable = |source| StoreError::NewIndex { folder: path.display().to_string(), source };
         let index = place.engine.open(&path, &place.settings.index).map_err(unusable)?;
         let mut batch = crate::index::Batch::default();
-        let (key, value) = about(place.engine, self.log.store_id());
+        let (key, value) = about(place.engine, self.log.store_id(), &place.set_key);
         batch.put(key, value);
         batch.put(Summary::key(), Summary::EMPTY.encode());
         index.apply(batch).map_err(unusable)?;
+        self.sums().clear();
         self.put(index);
         self.publish(&writer.summary);
         Ok(())
@@ -117,7 +118,7 @@ impl Shared {
 
     /// Reads up to [`STEP_FRAMES`] frames and applies what they change, with how far it came, in one batch.
     fn run(&self, index: &dyn Index, pass: Pass, mut summary: Summary, end: Position) -> Result<Ran, ReadError> {
-        let mut changes = Changes::new(index, &self.log, summary.counts);
+        let mut changes = Changes::new(index, &self.log, summary.counts, self.place.set_key);
         let take = |changes: &mut Changes<'_>, position, frame: &Frame<'_>| match pass {
             Pass::Ids => changes.note(position, frame),
             Pass::Postings => changes.post(position, frame),
@@ -149,9 +150,10 @@ impl Shared {
         }
         summary.counts = changes.counts;
         let rewrote = changes.rewrote();
-        let mut batch = changes.into_batch()?;
+        let (mut batch, set) = changes.into_batch(&mut self.sums())?;
         batch.put(Summary::key(), summary.encode());
         index.apply(batch)?;
+        self.sums().land(set);
         Ok(Ran { frames: frames.max(1), summary, rewrote })
     }
 }

@@ -1,7 +1,7 @@
 //! What appender, readers and maintenance share: the log's reader, the index in use, and how far it is.
 //!
-//! Locks are taken in one order: the writer's, then the index's, then the published state's, then the moment's; none of
-//! them is held while a caller's code runs. An index that fails is given up here, at once, and nobody calls it again.
+//! Locks are taken in one order: the writer's, then the index's, then the sums', then the published state's, then the
+//! moment's; none of them is held while a caller's code runs. An index that fails is given up here, at once, and nobody calls it again.
 
 use super::Settings;
 use super::check::Check;
@@ -9,10 +9,12 @@ use super::error::{Progress, ReadError};
 use super::moment::Moment;
 use super::note::{Condition, Note};
 use super::summary::{Counts, Summary};
+use super::sums::Sums;
 use crate::disk::Disk;
 use crate::index::{Engine, Index, IndexError};
 use crate::log::{Compactor, LogReader, Position};
 use model::Stamp;
+use model::set::SetKey;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -30,6 +32,8 @@ pub(super) struct Place {
     pub(super) engine: Engine,
     /// The settings.
     pub(super) settings: Settings,
+    /// Under which the sums of the homes' sets are made.
+    pub(super) set_key: SetKey,
 }
 
 /// What only one thread at a time may do: change the index.
@@ -102,6 +106,8 @@ pub(super) struct Shared {
     no_room: AtomicBool,
     /// Counts the indexes that were put in use; changes with the slot.
     generation: AtomicU64,
+    /// Changed by those who hold the writer, in step with the index.
+    sums: Mutex<Sums>,
     published: RwLock<Published>,
     moment: Mutex<Moment>,
 }
@@ -126,6 +132,7 @@ impl Shared {
             slot: RwLock::new(Slot::Broken),
             no_room: AtomicBool::new(false),
             generation: AtomicU64::new(0),
+            sums: Mutex::default(),
             published: RwLock::new(published),
             moment: Mutex::new(moment),
         }
@@ -134,6 +141,11 @@ impl Shared {
     /// The right to change the index.
     pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sums of the homes' sets, as the index has them.
+    pub(super) fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which times are moments.

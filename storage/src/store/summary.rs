@@ -6,6 +6,7 @@ use crate::index::Engine;
 use crate::index::entry::{FORMAT, Table, position_bytes};
 use crate::log::{Position, RecordKind};
 use model::RecordId;
+use model::set::SetKey;
 
 /// How many records the store holds, erased ones left out unless named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -88,12 +89,20 @@ impl Summary {
     }
 }
 
-/// Key and value of the entry `m` `about`: version of the entries (2), engine (1), store id (16).
-pub(super) fn about(engine: Engine, store: [u8; 16]) -> (Vec<u8>, Vec<u8>) {
+/// Key and value of the entry `m` `about`: version of the entries (2), engine (1), store id (16), fingerprint of the key
+/// of the sets (8).
+pub(super) fn about(engine: Engine, store: [u8; 16], set_key: &SetKey) -> (Vec<u8>, Vec<u8>) {
     let mut value = FORMAT.to_le_bytes().to_vec();
     value.push(engine.number());
     value.extend(store);
+    value.extend(set_key.fingerprint());
     (meta_key(b"about"), value)
+}
+
+/// Whether two values of that entry differ in nothing but the fingerprint.
+pub(super) fn only_the_key_differs(found: &[u8], wanted: &[u8]) -> bool {
+    let split = |value: &'_ [u8]| value.split_last_chunk::<8>().map(|(rest, _)| rest.to_vec());
+    found != wanted && split(found).is_some() && split(found) == split(wanted)
 }
 
 /// What compaction would gain in one segment: the entry `m` `garbage` segment, 12 bytes.

@@ -7,4 +7,5 @@ mod damage;
 mod erasure;
 mod queries;
 mod room;
+mod sets;
 mod world;

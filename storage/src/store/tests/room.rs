@@ -57,7 +57,7 @@ fn an_index_without_room_answers_by_id_and_catches_up_when_there_is_some() {
         let (mut appender, reader, _) = world.open();
         let full = Arc::new(AtomicBool::new(false));
         let inner = Engine::Memory.open(Path::new("unused"), &Settings::default()).unwrap();
-        let (key, value) = about(Engine::Memory, reader.store_id());
+        let (key, value) = about(Engine::Memory, reader.store_id(), &world.set_key);
         let mut batch = Batch::default();
         batch.put(key, value);
         inner.apply(batch).unwrap();

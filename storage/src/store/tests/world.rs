@@ -1,7 +1,8 @@
 //! What the scenarios share: records to write, a store to write them to, and what must be in it.
 
 use super::super::{
-    Appended, Appender, Lookup, Maintenance, OpenReport, Question, Reader, Selector, Settings, Setup, Store, StoreError,
+    Appended, Appender, Element, Lookup, Maintenance, OpenReport, Question, Reader, Selector, Settings, Setup, Store,
+    StoreError,
 };
 use crate::disk::MemoryDisk;
 use crate::index::Engine;
@@ -9,7 +10,8 @@ use crate::log::{self, Position};
 use ed25519_dalek::SigningKey;
 use model::record::{Authors, Confidence, Finite, Lifecycle, Meta, Object, Pair, Predicate, SourceClass, Subject};
 use model::record::{Validity, Vector, Weight};
-use model::{AgentId, Alias, Assertion, Body, Record, RecordId, Stamp, Timestamp, Vote, acceptance};
+use model::set::{Leaf, SetKey, SetSum};
+use model::{AgentId, Alias, Assertion, Body, Home, Record, RecordId, Stamp, Timestamp, Vote, acceptance, canonical};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,9 @@ use std::sync::LazyLock;
 pub(super) const START_MS: u64 = 1_785_000_000_000;
 /// Segments so short that a handful of records fill one.
 const LOG: log::Settings = log::Settings { segment_bytes_max: 8 << 10, batch_bytes_max: 4 << 10 };
+
+/// Under which the sums of the sets are made.
+pub(super) const SET_KEY: SetKey = SetKey::new([3; 32]);
 
 /// How many claims [`claim`] knows; the votes follow.
 pub(super) const CLAIMS: usize = 40;
@@ -119,6 +124,7 @@ pub(super) struct World {
     pub(super) db_dir: PathBuf,
     pub(super) engine: Engine,
     pub(super) settings: Settings,
+    pub(super) set_key: SetKey,
     pub(super) wall_ms: u64,
 }
 
@@ -133,6 +139,7 @@ impl World {
             db_dir: PathBuf::from("unused"),
             engine: Engine::Memory,
             settings,
+            set_key: SET_KEY,
             wall_ms: START_MS,
         }
     }
@@ -150,6 +157,7 @@ impl World {
             engine: self.engine,
             settings: self.settings,
             store_id_seed: [7; 16],
+            set_key: self.set_key,
             wall_ms: self.wall_ms,
         })
     }
@@ -244,12 +252,30 @@ impl Expected {
         }
         self.check_queries(reader);
         self.check_export(reader);
+        check_sets(reader, &self.elements(reader));
         let counts = reader.counts();
         let kept = |range: std::ops::Range<usize>| self.kept.range(range).count() as u64;
         let (claims, votes, aliases) = (kept(0..CLAIMS), kept(CLAIMS..VOTES_END), kept(VOTES_END..RECORDS));
         assert_eq!((counts.assertions, counts.votes, counts.aliases), (claims, votes, aliases));
         assert_eq!(counts.records(), self.kept.len() as u64);
         assert_eq!(counts.erased, self.erased.len() as u64);
+    }
+
+    /// The elements that the sets must have.
+    pub(super) fn elements(&self, reader: &Reader) -> BTreeSet<(Home, Element)> {
+        let kept = self.kept.iter().map(|(n, stamp)| {
+            let digest = canonical::signatures_digest(record(*n).envelope().signatures());
+            (*n, *stamp, digest, false)
+        });
+        let erased = self.erased.iter().map(|n| match reader.get(&record(*n).id()).unwrap() {
+            Lookup::Erased(erasure) => (*n, erasure.stamp, erasure.signatures, true),
+            Lookup::Found(_) | Lookup::Absent | Lookup::Damaged(_) => panic!("{n} is not erased"),
+        });
+        let elements = kept.chain(erased).map(|(n, stamp, digest, erased)| {
+            let (id, home) = (record(n).id(), record(n).home());
+            (home, Element { id, stamp, leaf: Leaf::of(&id, stamp, &digest), erased })
+        });
+        elements.collect()
     }
 
     fn check_queries(&self, reader: &Reader) {
@@ -315,6 +341,48 @@ impl Expected {
         assert_eq!(summary.unwrap().records, self.kept.len() as u64);
         let kept = self.kept.iter().map(|(n, stamp)| (record(*n).id(), *stamp));
         assert_eq!(exported, kept.collect());
+    }
+}
+
+/// Checks the sets of all homes: their elements, page by page, and their sums at some fences.
+pub(super) fn check_sets(reader: &Reader, wanted: &BTreeSet<(Home, Element)>) {
+    let mut homes = BTreeMap::new();
+    let stamps: BTreeSet<Stamp> = wanted.iter().map(|(_, element)| element.stamp).collect();
+    let second = |stamp: Stamp| Stamp::end_of_ms(stamp.ms() / 1_000 * 1_000 + 999);
+    let some = [stamps.first(), stamps.iter().nth(stamps.len() / 2), stamps.last()].into_iter().flatten();
+    let fences: BTreeSet<Stamp> = some.flat_map(|stamp| [*stamp, second(*stamp)]).chain([Stamp::MAX]).collect();
+    for home in (0..Home::COUNT).map(|number| Home::from_number(number).unwrap()) {
+        let mut there: Vec<Element> =
+            wanted.iter().filter(|(at, _)| *at == home).map(|(_, element)| *element).collect();
+        there.sort_by_key(|element| (element.stamp, element.id));
+        for limit in [2, 99] {
+            assert_eq!(all_elements(reader, home, Stamp::MAX, limit), there, "home {home}");
+        }
+        for fence in &fences {
+            let below: Vec<Element> = there.iter().filter(|element| element.stamp <= *fence).copied().collect();
+            assert_eq!(all_elements(reader, home, *fence, 3), below, "home {home} at {fence}");
+            let mut sum = SetSum::ZERO;
+            below.iter().for_each(|element| sum.add(&SET_KEY, element.leaf));
+            assert_eq!(reader.root(home, *fence).unwrap(), sum, "home {home} at {fence}");
+            if *fence == Stamp::MAX && !there.is_empty() {
+                homes.insert(home, sum);
+            }
+        }
+    }
+    assert_eq!(reader.homes().unwrap().into_iter().collect::<BTreeMap<_, _>>(), homes);
+}
+
+/// The elements of a home, so many a page.
+pub(super) fn all_elements(reader: &Reader, home: Home, until: Stamp, limit: usize) -> Vec<Element> {
+    let mut all: Vec<Element> = Vec::new();
+    loop {
+        let after = all.last().map(|element| (element.stamp, element.id));
+        let page = reader.elements(home, after, until, limit).unwrap();
+        let is_last = page.len() < limit;
+        all.extend(page);
+        if is_last {
+            return all;
+        }
     }
 }
 

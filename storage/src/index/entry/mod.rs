@@ -4,17 +4,19 @@
 //! Numbers in keys are big-endian, so that they sort; numbers in values are little-endian, as in the log. A zero byte
 //! ends a subject or a predicate: neither can hold one, since control characters are refused in both.
 
+pub mod set;
+
 use crate::log::{Position, RecordKind};
 use model::record::{Predicate, Subject};
 use model::{AgentId, Home, RecordId, Stamp};
 
 /// The version of the entries. An index of another version is rebuilt.
-pub const FORMAT: u16 = 3;
+pub const FORMAT: u16 = 4;
 
 /// What ends a subject or a predicate inside a key.
 const END: u8 = 0;
 
-/// One of the six kinds of entry: the first byte of every key.
+/// One of the eight kinds of entry: the first byte of every key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
     /// `i` id: where the record with this id is, or that it was erased.
@@ -27,11 +29,24 @@ pub enum Table {
     Agent,
     /// `v` target position: the votes on a claim.
     Vote,
+    /// `s` home stamp id: the elements of a home's set.
+    Element,
+    /// `t` home: the sum of a home's set.
+    Sum,
     /// `m` name: what the index says of itself.
     Meta,
 }
 
 impl Table {
+    /// All of them.
+    pub const ALL: [Self; 8] =
+        [Self::Id, Self::Question, Self::Predicate, Self::Agent, Self::Vote, Self::Element, Self::Sum, Self::Meta];
+
+    /// The table that a key is of.
+    pub fn of(key: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| key.first() == Some(&table.byte()))
+    }
+
     /// The first byte of its keys.
     pub fn byte(self) -> u8 {
         match self {
@@ -40,6 +55,8 @@ impl Table {
             Self::Predicate => b'p',
             Self::Agent => b'a',
             Self::Vote => b'v',
+            Self::Element => b's',
+            Self::Sum => b't',
             Self::Meta => b'm',
         }
     }

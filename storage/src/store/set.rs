@@ -1,0 +1,127 @@
+//! Reading a home's set: its sum at a fence, its elements in order.
+//!
+//! It compares nothing and knows no other node; no record is read for it.
+
+use super::change::unreadable;
+use super::error::ReadError;
+use super::read::Reader;
+use super::shared::{Needs, Shared};
+use super::sums::AtFence;
+use crate::index::Index;
+use crate::index::entry::set::{ElementEntry, element, elements_of};
+use model::set::{Leaf, SetSum};
+use model::{Home, RecordId, Stamp};
+use std::ops::ControlFlow;
+
+/// One element of a home's set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Element {
+    /// The record.
+    pub id: RecordId,
+    /// Its stamp.
+    pub stamp: Stamp,
+    /// What stands for id, stamp and signatures.
+    pub leaf: Leaf,
+    /// Whether the record was erased: it has no body to send, and takes none.
+    pub erased: bool,
+}
+
+impl Reader {
+    /// The sum of the elements of `home` with stamps at or before `until`. What a home's owners at rest agree on.
+    ///
+    /// Cost: none to speak of where `until` is the last stamp of one of the last 64 seconds ([`Stamp::end_of_ms`] of its
+    /// last millisecond), counted back from the newest stamp. Else the elements after it are gone over, up to the end of
+    /// its second or, where it lies further back or before the last start, up to there; appends wait meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Rebuilding`] and the others but [`ReadError::TooMany`] and [`ReadError::TooLarge`].
+    pub fn root(&self, home: Home, until: Stamp) -> Result<SetSum, ReadError> {
+        let at_once = self.shared.index_with(Needs::Postings, |_, _| Ok(self.shared.sums().at_fence(home, until)))?;
+        match at_once {
+            AtFence::Exactly(sum) => Ok(sum),
+            AtFence::Without(..) => self.shared.root_with_scan(home, until),
+        }
+    }
+
+    /// The elements of `home` behind `after` with stamps at or before `until`, in the order of stamp and id, at most
+    /// `limit`. A page shorter than `limit` is the last. What changes while pages are read may be missed or seen twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::root`].
+    pub fn elements(
+        &self,
+        home: Home,
+        after: Option<(Stamp, RecordId)>,
+        until: Stamp,
+        limit: usize,
+    ) -> Result<Vec<Element>, ReadError> {
+        let mut found = Vec::new();
+        if limit == 0 {
+            return Ok(found);
+        }
+        let from = after.map(|(stamp, id)| {
+            let mut key = ElementEntry::key(home, stamp, &id);
+            key.push(0);
+            key
+        });
+        self.shared.index_with(Needs::Postings, |index, _| {
+            scan(index, home, &from.unwrap_or_default(), until, &mut |element| {
+                found.push(element);
+                if found.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+        })?;
+        Ok(found)
+    }
+
+    /// The homes in which this store has elements, each with the sum of all of them. Cost: none to speak of.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::root`].
+    pub fn homes(&self) -> Result<Vec<(Home, SetSum)>, ReadError> {
+        self.shared.index_with(Needs::Postings, |_, _| Ok(self.shared.sums().totals()))
+    }
+}
+
+impl Shared {
+    /// The sum at a fence that needs a look at elements after it. The writer is held, so that memory and index agree.
+    fn root_with_scan(&self, home: Home, until: Stamp) -> Result<SetSum, ReadError> {
+        let _writer = self.writer();
+        self.index_with(Needs::Postings, |index, _| {
+            let at_fence = self.sums().at_fence(home, until);
+            let (mut sum, last) = match at_fence {
+                AtFence::Exactly(sum) => return Ok(sum),
+                AtFence::Without(sum, last) => (sum, last),
+            };
+            let Some(first) = until.next() else { return Ok(sum) };
+            let from = ElementEntry::key(home, first, &RecordId([0; 32]));
+            scan(index, home, &from, last, &mut |element| {
+                sum.remove(&self.place.set_key, element.leaf);
+                ControlFlow::Continue(())
+            })?;
+            Ok(sum)
+        })
+    }
+}
+
+/// Visits the elements of `home` from the key `from` on, with stamps at or before `until`.
+pub(super) fn scan(
+    index: &dyn Index,
+    home: Home,
+    from: &[u8],
+    until: Stamp,
+    visit: &mut dyn FnMut(Element) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    let mut broken = None;
+    index.scan(&elements_of(home), from, &mut |key, value| match element(key).zip(ElementEntry::decode(value)) {
+        Some(((_, stamp, _), _)) if stamp > until => ControlFlow::Break(()),
+        Some(((_, stamp, id), ElementEntry { leaf, erased })) => visit(Element { id, stamp, leaf, erased }),
+        None => {
+            broken = Some(unreadable("s", &key.escape_ascii()));
+            ControlFlow::Break(())
+        }
+    })?;
+    broken.map_or(Ok(()), |broken| Err(broken.into()))
+}
