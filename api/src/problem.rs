@@ -238,10 +238,13 @@ impl From<SubmitError> for Problem {
                 "reads go on; writes do once the operator has made room",
             ),
             SubmitError::NotReady { what } => Self::unavailable("not_ready", "Not ready", what, RETRY_AFTER_S),
-            SubmitError::Unavailable { retry_after_s } => Self::unavailable(
+            SubmitError::Unavailable { durable, wanted, who, retry_after_s } => Self::unavailable(
                 "unavailable",
                 "Not enough copies in time",
-                "the record may still become durable; sending it again is safe",
+                format!(
+                    "{durable} of {wanted} copies are durable, no answer from {who}; the record may still become \
+                     durable; sending it again is safe"
+                ),
                 retry_after_s,
             ),
             SubmitError::Overloaded => Self::overloaded(),

@@ -4,8 +4,11 @@
 
 mod fake;
 
-use api::database::{Answer, ClaimView, Part, Question, ReadError, SubmitError};
-use api::{Settings, admin_router, client_router};
+use api::database::{
+    Addresses, Answer, ClaimView, Cluster, ClusterSettings, Consistency, Member, NodeFigures, NodeState, NodeView,
+    Part, Question, ReadError, Shortfall, Status, SubmitError,
+};
+use api::{Ack, Settings, admin_router, client_router};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
@@ -254,7 +257,7 @@ async fn what_the_database_cannot_do_is_told_from_what_is_refused() {
         SubmitError::Erased,
         SubmitError::DiskFull,
         SubmitError::NotReady { what: "clock: ahead".into() },
-        SubmitError::Unavailable { retry_after_s: 7 },
+        SubmitError::Unavailable { durable: 1, wanted: 2, who: "3b6a27bcceb6a42d".into(), retry_after_s: 7 },
         SubmitError::Overloaded,
         SubmitError::Fault,
     ] {
@@ -518,14 +521,133 @@ async fn the_document_describes_every_route_and_the_docs_need_no_network() {
         post /v1/vote: 200 201 400 408 410 413 415 422 500 503 507
     "#]]
     .assert_eq(&calls);
-    let text = document.to_string();
-    for reference in text.split("\"#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
-        assert!(document["components"]["schemas"][reference].is_object(), "{reference}");
+    let admin = http.send(&http.admin, Request::get("/v1/openapi.json").body(Body::empty()).unwrap()).await.json();
+    for document in [&document, &admin] {
+        let text = document.to_string();
+        for reference in text.split("\"#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(document["components"]["schemas"][reference].is_object(), "{reference}");
+        }
     }
+    let admin: Vec<_> = admin["paths"].as_object().unwrap().keys().filter(|path| path.contains("admin")).collect();
+    expect![[
+        r#"["/v1/admin/cluster", "/v1/admin/compact", "/v1/admin/erase", "/v1/admin/nodes", "/v1/admin/status"]"#
+    ]]
+    .assert_eq(&format!("{admin:?}"));
     let docs = http.get("/docs/").await;
     assert_eq!(docs.status, 200);
     assert!(!docs.text.contains("https://"), "{}", docs.text);
     assert!(http.get("/docs/swagger-initializer.js").await.text.contains("/v1/openapi.json"));
+}
+
+/// Three nodes: this one, one that lives, and one that does not.
+fn nodes() -> (Cluster, Vec<NodeView>) {
+    let member = |name: &str, homes| {
+        let addresses = Addresses { client: Some(format!("{name}:18180")), ..Addresses::default() };
+        Member { node_id: name.into(), addresses, zone: (name == "fake").then(|| "a".into()), homes }
+    };
+    let members = vec![member("a", 85), member("b", 86), member("fake", 86)];
+    let figures = |hints_pending, records, is_exact| NodeFigures {
+        version: "0.1.0".into(),
+        replication_lag_ms: 1500,
+        hints_pending,
+        under_replicated: Shortfall { records, is_exact },
+    };
+    let views = vec![
+        NodeView { member: members[0].clone(), state: NodeState::Down, figures: None },
+        NodeView { member: members[1].clone(), state: NodeState::Alive, figures: Some(figures(7, 5, true)) },
+        NodeView { member: members[2].clone(), state: NodeState::Alive, figures: Some(figures(1, 2, true)) },
+    ];
+    let cluster = Cluster {
+        cluster_id: Some("0f".repeat(16)),
+        epoch: 3,
+        leader: Some("b".into()),
+        members,
+        settings: ClusterSettings { replication_factor: 2 },
+    };
+    (cluster, views)
+}
+
+#[tokio::test]
+async fn an_operator_sees_the_cluster_and_each_of_its_nodes() {
+    let http = Http::new();
+    let (cluster, views) = nodes();
+    *http.fake.cluster.lock().unwrap() = cluster;
+    *http.fake.nodes.lock().unwrap() = Ok(views);
+    *http.fake.status.lock().unwrap() = Some(status());
+    let ask = async |path: &str| http.send(&http.admin, Request::get(path).body(Body::empty()).unwrap()).await;
+    let cluster = ask("/v1/admin/cluster").await.json();
+    assert_eq!((&cluster["epoch"], &cluster["leader"], &cluster["copies"]), (&3.into(), &"b".into(), &2.into()));
+    assert_eq!((cluster["members"].as_array().unwrap().len(), &cluster["members"][2]["zone"]), (3, &"a".into()));
+    let nodes = ask("/v1/admin/nodes").await.json();
+    expect![[r#"{"addresses":{"client":"a:18180","gossip":null,"rpc":null},"hints_pending":null,"homes":85,"is_leader":false,"is_self":false,"node_id":"a","replication_lag_seconds":null,"state":"down","under_replicated":null,"version":null,"zone":null}"#]]
+        .assert_eq(&nodes["nodes"][0].to_string());
+    let of = |number: usize, name: &str| nodes["nodes"][number][name].clone();
+    assert_eq!((of(1, "is_leader"), of(2, "is_leader"), of(2, "is_self")), (true.into(), false.into(), true.into()));
+    assert_eq!(
+        (of(1, "replication_lag_seconds"), of(1, "under_replicated")["records"].clone()),
+        (1.5.into(), 5.into())
+    );
+    let glance = ask("/v1/admin/status").await.json();
+    assert_eq!((&glance["records"], &glance["node_id"]), (&9.into(), &"fake".into()));
+    expect![[r#"{"cluster_id":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","copies":2,"epoch":3,"hints_pending":8,"leader":"b","nodes":3,"nodes_up":2,"replication_factor":2,"under_replicated":{"is_exact":false,"records":7}}"#]]
+        .assert_eq(&glance["cluster"].to_string());
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_tell_of_its_cluster_tells_of_itself() {
+    let http = Http::new();
+    *http.fake.nodes.lock().unwrap() = Err(ReadError::Unavailable { who: "anybody".into(), retry_after_s: 3 });
+    *http.fake.status.lock().unwrap() = Some(status());
+    let ask = async |path: &str| http.send(&http.admin, Request::get(path).body(Body::empty()).unwrap()).await;
+    let told = ask("/v1/admin/status").await.json();
+    assert_eq!((&told["records"], &told["cluster"]), (&9.into(), &Value::Null));
+    let refused = ask("/v1/admin/nodes").await;
+    assert_eq!((refused.problem(), refused.header("retry-after")), ("503 unavailable -".into(), "3"));
+}
+
+fn status() -> Status {
+    Status {
+        version: "0.1.0".into(),
+        node_id: "fake".into(),
+        parts: Vec::new(),
+        index_engine: "memory".into(),
+        records: 9,
+        erased: 0,
+        damaged: 0,
+        segments: 1,
+        log_bytes: 2,
+        index_bytes: 3,
+        uptime_s: 4,
+    }
+}
+
+#[tokio::test]
+async fn as_many_copies_are_asked_for_as_the_client_wants() {
+    let http = Http::new();
+    for query in ["", "?ack=default", "?ack=1", "?ack=all"] {
+        http.post(&format!("/v1/assert{query}"), envelope_of("assertion")).await;
+        http.post(&format!("/v1/records{query}"), envelope_of("assertion")).await;
+    }
+    let (default, one, all) = (Ack::Default, Ack::One, Ack::All);
+    let wanted = [default, default, default, default, one, one, all, all];
+    assert_eq!(*http.fake.acks.lock().unwrap(), wanted);
+}
+
+#[tokio::test]
+async fn who_did_not_answer_is_named() {
+    let http = Http::new();
+    let who = "3b6a27bcceb6a42d and 81bc1f0000000000".to_owned();
+    *http.fake.refuse_writes.lock().unwrap() =
+        Some(SubmitError::Unavailable { durable: 1, wanted: 3, who: who.clone(), retry_after_s: 1 });
+    *http.fake.page.lock().unwrap() = Some(Err(ReadError::Unavailable { who: who.clone(), retry_after_s: 1 }));
+    let write = http.post("/v1/assert?ack=all", envelope_of("assertion")).await.json()["detail"].clone();
+    let read = http.get("/v1/query?consistency=all").await.json()["detail"].clone();
+    assert!(
+        write.as_str().unwrap().starts_with(&format!("1 of 3 copies are durable, no answer from {who}")),
+        "{write}"
+    );
+    assert_eq!(read, format!("no answer from {who}"));
+    assert_eq!(http.fake.plans.lock().unwrap()[0].consistency, Consistency::All);
 }
 
 #[tokio::test]

@@ -34,7 +34,9 @@ GET /v1/skeptic 200
 GET /v1/layered 200
 POST /v1/admin/erase 200
 POST /v1/admin/compact 200
-GET /v1/admin/status 200"
+GET /v1/admin/status 200
+GET /v1/admin/cluster 200
+GET /v1/admin/nodes 200"
 
 fail() { echo "deploy/contract/run.sh: $*" >&2; exit 1; }
 [[ "$EXAMPLES" =~ ^[1-9][0-9]*$ ]] || fail "EXAMPLES is a whole number from 1, not '$EXAMPLES'"

@@ -3,10 +3,12 @@
 //! This crate declares it and never implements it, except as a fake in tests. All futures are boxed, so that handlers
 //! know a `dyn Database` and are compiled once.
 
+mod cluster;
 mod read;
 mod status;
 mod write;
 
+pub use cluster::{Addresses, Cluster, ClusterSettings, Member, NodeFigures, NodeState, NodeView, Shortfall};
 pub use read::{
     Answer, ClaimView, Consistency, Damaged, Export, ExportPosition, Filter, Page, QueryPlan, Question, ReadError,
     RecordError, Selection, Stored, Target,
@@ -52,6 +54,13 @@ pub trait Database: Send + Sync + 'static {
 
     /// Figures for an operator.
     fn status(&self) -> Pending<'_, Result<Status, ReadError>>;
+
+    /// The cluster, as this node has it; nobody is asked.
+    fn cluster(&self) -> Pending<'_, Result<Cluster, ReadError>>;
+
+    /// How every node of the cluster is, ascending by name. All are asked at once; who does not answer soon is told
+    /// without figures.
+    fn nodes(&self) -> Pending<'_, Result<Vec<NodeView>, ReadError>>;
 
     /// Who this node is. Cheap, never fails.
     fn identity(&self) -> Identity;

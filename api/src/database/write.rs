@@ -24,6 +24,9 @@ pub enum Ack {
 }
 
 impl Ack {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Default, Self::One, Self::All];
+
     /// The word that stands for it in a query string and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -84,8 +87,14 @@ pub enum SubmitError {
         what: String,
     },
     /// Fewer copies are durable than asked for, and the record may still become durable. Retry.
-    #[error("not enough copies in time")]
+    #[error("{durable} of {wanted} copies in time, no answer from {who}")]
     Unavailable {
+        /// On how many nodes it is durable, at least.
+        durable: u16,
+        /// On how many it was to be.
+        wanted: u16,
+        /// Who did not answer, for people.
+        who: String,
         /// After how many seconds to try again.
         retry_after_s: u32,
     },

@@ -2,8 +2,8 @@
 
 use super::App;
 use super::body::{self, JSON};
-use super::describe::{AdminProblems, EraseProblems, Erased, Naming};
-use crate::database::{Compaction, Erasure, Status};
+use super::describe::{AdminProblems, ClusterShape, EraseProblems, Erased, Glance, Naming, NodesShape, StatusShape};
+use crate::database::{Compaction, Erasure};
 use crate::json::parse_naming;
 use crate::problem::Fault;
 use axum::Json;
@@ -38,11 +38,36 @@ pub(crate) async fn compact(State(app): State<App>) -> Result<Json<Compaction>, 
     Ok(Json(app.database.compact().await?))
 }
 
-/// Figures of this node.
+/// Figures of this node, and its cluster at a glance.
 #[utoipa::path(
     get, path = "/v1/admin/status", tag = "admin",
-    responses((status = 200, description = "Figures of this node.", body = Status), AdminProblems),
+    responses((status = 200, description = "Figures of this node.", body = StatusShape), AdminProblems),
 )]
-pub(crate) async fn status(State(app): State<App>) -> Result<Json<Status>, Fault> {
-    Ok(Json(app.database.status().await?))
+pub(crate) async fn status(State(app): State<App>) -> Result<Json<StatusShape>, Fault> {
+    let (node, cluster, nodes) = tokio::join!(app.database.status(), app.database.cluster(), app.database.nodes());
+    // A node that cannot tell of its cluster still tells of itself.
+    let cluster = cluster.ok().zip(nodes.ok()).map(|(cluster, nodes)| Glance::of(cluster, &nodes));
+    Ok(Json(StatusShape { node: node?, cluster }))
+}
+
+/// The cluster as this node has it: who belongs to it, and what holds for all of it.
+#[utoipa::path(
+    get, path = "/v1/admin/cluster", tag = "admin",
+    responses((status = 200, description = "The cluster.", body = ClusterShape), AdminProblems),
+)]
+pub(crate) async fn cluster(State(app): State<App>) -> Result<Json<ClusterShape>, Fault> {
+    Ok(Json(app.database.cluster().await?.into()))
+}
+
+/// How every node of the cluster is.
+///
+/// All of them are asked. One that does not answer is there, with what this node knows of it.
+#[utoipa::path(
+    get, path = "/v1/admin/nodes", tag = "admin",
+    responses((status = 200, description = "Every node.", body = NodesShape), AdminProblems),
+)]
+pub(crate) async fn nodes(State(app): State<App>) -> Result<Json<NodesShape>, Fault> {
+    let (cluster, nodes) = tokio::join!(app.database.cluster(), app.database.nodes());
+    let own = app.database.identity().node_id;
+    Ok(Json(NodesShape::new(nodes?, &own, cluster?.leader.as_deref())))
 }

@@ -5,7 +5,7 @@
 
 use super::App;
 use super::body::{self, NDJSON};
-use super::describe::{LineResult, StreamProblems};
+use super::describe::{LineResult, StreamProblems, WriteParameters};
 use super::layers::Underway;
 use crate::database::{Receipt, SubmitError, SubmitTerms};
 use crate::json::parse_envelope;
@@ -31,7 +31,7 @@ use std::time::Duration;
 #[utoipa::path(
     post, path = "/v1/records", tag = "write",
     params(
-        ("ack" = Option<String>, Query, description = "How many copies must be durable: `1` or `all`; two if not given, one where only one is kept.", pattern = "^(1|all)$"),
+        WriteParameters,
         ("dry_run" = Option<bool>, Query, description = "Verify and look up, but store nothing."),
     ),
     request_body(content = Option<String>, content_type = "application/x-ndjson", description = "One envelope a line."),

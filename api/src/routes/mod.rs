@@ -92,6 +92,8 @@ fn administration() -> OpenApiRouter<App> {
         .routes(routes!(admin::erase))
         .routes(routes!(admin::compact))
         .routes(routes!(admin::status))
+        .routes(routes!(admin::cluster))
+        .routes(routes!(admin::nodes))
 }
 
 fn share(database: Arc<dyn Database>, settings: Settings, document: &utoipa::openapi::OpenApi) -> App {

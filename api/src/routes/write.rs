@@ -2,7 +2,7 @@
 
 use super::App;
 use super::body::{self, JSON};
-use super::describe::{AliasEnvelope, AssertionEnvelope, Receipt, VoteEnvelope, WriteProblems};
+use super::describe::{AliasEnvelope, AssertionEnvelope, Receipt, VoteEnvelope, WriteParameters, WriteProblems};
 use crate::database::{Ack, Outcome, SubmitError, SubmitTerms};
 use crate::json::{Kind, parse_envelope};
 use crate::problem::Fault;
@@ -22,7 +22,7 @@ type Taken = (StatusCode, [(HeaderName, String); 1], Json<Receipt>);
 /// claim again is safe: it is the same record.
 #[utoipa::path(
     post, path = "/v1/assert", tag = "write",
-    params(("ack" = Option<String>, Query, description = "How many copies must be durable: `1` or `all`; two if not given, one where only one is kept.", pattern = "^(1|all)$")),
+    params(WriteParameters),
     request_body = AssertionEnvelope,
     responses(
         (status = 201, description = "The claim is new.", body = Receipt),
@@ -44,7 +44,7 @@ pub(crate) async fn assert(
 /// The claim need not be known yet; `target_known` says whether it is.
 #[utoipa::path(
     post, path = "/v1/vote", tag = "write",
-    params(("ack" = Option<String>, Query, description = "How many copies must be durable: `1` or `all`; two if not given, one where only one is kept.", pattern = "^(1|all)$")),
+    params(WriteParameters),
     request_body = VoteEnvelope,
     responses(
         (status = 201, description = "The vote is new.", body = Receipt),
@@ -66,7 +66,7 @@ pub(crate) async fn vote(
 /// Every node keeps it, whatever the homes of the two subjects are.
 #[utoipa::path(
     post, path = "/v1/aliases", tag = "write",
-    params(("ack" = Option<String>, Query, description = "How many copies must be durable: `1` or `all`; two if not given, one where only one is kept.", pattern = "^(1|all)$")),
+    params(WriteParameters),
     request_body = AliasEnvelope,
     responses(
         (status = 201, description = "The alias is new.", body = Receipt),
@@ -100,6 +100,6 @@ async fn take(app: &App, query: Option<&str>, headers: &HeaderMap, body: Body, k
 
 /// The parameter `ack`.
 pub(crate) fn ack(parameters: &Parameters) -> Result<Ack, Fault> {
-    let read = |word: &str| [Ack::One, Ack::All].into_iter().find(|ack| ack.as_str() == word);
-    Ok(parameters.get("ack", Code::UnknownValue, "`1` or `all`", read)?.unwrap_or_default())
+    let read = |word: &str| Ack::ALL.into_iter().find(|ack| ack.as_str() == word);
+    Ok(parameters.get("ack", Code::UnknownValue, "`default`, `1` or `all`", read)?.unwrap_or_default())
 }

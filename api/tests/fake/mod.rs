@@ -21,6 +21,12 @@ pub(crate) struct Fake {
     pub(crate) batches: Mutex<Vec<usize>>,
     pub(crate) requests: Mutex<Vec<(String, u16)>>,
     pub(crate) parts: Mutex<Vec<Part>>,
+    /// The figures of this node; none: it is not ready to tell.
+    pub(crate) status: Mutex<Option<Status>>,
+    pub(crate) cluster: Mutex<Cluster>,
+    pub(crate) nodes: Mutex<Result<Vec<NodeView>, ReadError>>,
+    /// How many copies each batch was to have.
+    pub(crate) acks: Mutex<Vec<Ack>>,
     /// A write waits for a permit.
     pub(crate) gate: Semaphore,
 }
@@ -36,6 +42,10 @@ impl Default for Fake {
             batches: Mutex::default(),
             requests: Mutex::default(),
             parts: Mutex::new(vec![Part { name: "log".into(), ok: true, detail: "open".into() }]),
+            status: Mutex::default(),
+            cluster: Mutex::default(),
+            nodes: Mutex::new(Ok(Vec::new())),
+            acks: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
         }
     }
@@ -76,6 +86,7 @@ impl Database for Fake {
         Box::pin(async move {
             self.gate.acquire().await.unwrap().forget();
             self.batches.lock().unwrap().push(batch.len());
+            self.acks.lock().unwrap().push(terms.ack);
             batch.into_iter().map(|envelope| self.take(envelope, terms.dry_run)).collect()
         })
     }
@@ -124,7 +135,16 @@ impl Database for Fake {
     }
 
     fn status(&self) -> Pending<'_, Result<Status, ReadError>> {
-        Box::pin(async { Err(ReadError::NotReady { what: "index: rebuilding".into() }) })
+        let status = self.status.lock().unwrap().clone();
+        Box::pin(async { status.ok_or_else(|| ReadError::NotReady { what: "index: rebuilding".into() }) })
+    }
+
+    fn cluster(&self) -> Pending<'_, Result<Cluster, ReadError>> {
+        Box::pin(async { Ok(self.cluster.lock().unwrap().clone()) })
+    }
+
+    fn nodes(&self) -> Pending<'_, Result<Vec<NodeView>, ReadError>> {
+        Box::pin(async { self.nodes.lock().unwrap().clone() })
     }
 
     fn identity(&self) -> Identity {

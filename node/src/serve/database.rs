@@ -8,8 +8,9 @@ use super::query::{self, QueryError};
 use super::state::NodeState;
 use super::writer::{Job, WriterQueue};
 use api::database::{
-    Compaction, Database, EraseError, Erasure, Export, ExportPosition, Identity, Observation, Page, Part, Pending,
-    QueryPlan, ReadError, Receipt, RecordError, Status, Stored, SubmitError, SubmitTerms, Target,
+    Addresses, Cluster, ClusterSettings, Compaction, Database, EraseError, Erasure, Export, ExportPosition, Identity,
+    Member, NodeFigures, NodeView, Observation, Page, Part, Pending, QueryPlan, ReadError, Receipt, RecordError,
+    Shortfall, Status, Stored, SubmitError, SubmitTerms, Target,
 };
 use model::record::Subject;
 use model::{Body, Envelope, Home, RecordId, Vote};
@@ -59,7 +60,7 @@ impl Database for Shared {
         Box::pin(async move {
             let (count, begun) = (envelopes.len(), self.monotonic());
             let submitted = tokio::time::timeout(self.0.write_deadline, self.0.submit(envelopes, terms)).await;
-            let verdicts = submitted.unwrap_or(Err(SubmitError::Unavailable { retry_after_s: RETRY_AFTER_S }));
+            let verdicts = submitted.unwrap_or(Err(late()));
             self.0.state.metrics.write(terms.ack, self.monotonic().saturating_sub(begun));
             verdicts.unwrap_or_else(|error| vec![Err(error); count])
         })
@@ -148,6 +149,14 @@ impl Database for Shared {
 
     fn status(&self) -> Pending<'_, Result<Status, ReadError>> {
         self.read(|database| Ok(database.status()))
+    }
+
+    fn cluster(&self) -> Pending<'_, Result<Cluster, ReadError>> {
+        Box::pin(async { Ok(self.0.cluster()) })
+    }
+
+    fn nodes(&self) -> Pending<'_, Result<Vec<NodeView>, ReadError>> {
+        Box::pin(async { Ok(vec![self.0.node()]) })
     }
 
     fn identity(&self) -> Identity {
@@ -256,6 +265,31 @@ impl LocalDatabase {
         ]
     }
 
+    /// A cluster of one, led by itself.
+    fn cluster(&self) -> Cluster {
+        Cluster {
+            leader: Some(self.identity.node_id.clone()),
+            members: vec![self.member()],
+            settings: ClusterSettings { replication_factor: 1 },
+            ..Cluster::default()
+        }
+    }
+
+    fn member(&self) -> Member {
+        let node_id = self.identity.node_id.clone();
+        Member { node_id, addresses: Addresses::default(), zone: None, homes: Home::COUNT }
+    }
+
+    fn node(&self) -> NodeView {
+        let figures = NodeFigures {
+            version: self.identity.version.clone(),
+            replication_lag_ms: 0,
+            hints_pending: 0,
+            under_replicated: Shortfall::NONE,
+        };
+        NodeView { member: self.member(), state: api::database::NodeState::Alive, figures: Some(figures) }
+    }
+
     fn status(&self) -> Status {
         let counts = self.reader.counts();
         let mut parts = self.readiness();
@@ -281,6 +315,16 @@ impl LocalDatabase {
 /// What is told to a writer when the node is on its way out.
 fn stopping() -> SubmitError {
     SubmitError::NotReady { what: "the node is stopping".to_owned() }
+}
+
+/// What is told to a writer whose records were not synced in time. Some of them may be.
+fn late() -> SubmitError {
+    SubmitError::Unavailable {
+        durable: 0,
+        wanted: 1,
+        who: "the disk of this node".to_owned(),
+        retry_after_s: RETRY_AFTER_S,
+    }
 }
 
 /// What a client is told of a read that failed; the whole story goes to the log.

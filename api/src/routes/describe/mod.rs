@@ -1,10 +1,12 @@
 //! What the OpenAPI document says beside the routes: its head, the shapes, and which problems a route can have.
 
+mod cluster;
 mod receipt;
 mod request;
 
+pub(crate) use cluster::{ClusterShape, Glance, NodesShape, StatusShape};
 pub(crate) use receipt::{Erased, Health, LineResult, Readiness, Receipt};
-pub(crate) use request::{AliasEnvelope, AnyEnvelope, AssertionEnvelope, Naming, VoteEnvelope};
+pub(crate) use request::{AliasEnvelope, AnyEnvelope, AssertionEnvelope, Naming, VoteEnvelope, WriteParameters};
 
 use crate::problem::{PROBLEM_JSON, Problem};
 use std::collections::BTreeMap;

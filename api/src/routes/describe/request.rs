@@ -4,7 +4,17 @@
 
 use serde::Serialize;
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
+
+/// What a write may ask for besides.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what `ack` reads")]
+pub(crate) struct WriteParameters {
+    /// How many copies must be durable: `1`, `all`, or `default`, which is two, or one where only one is kept.
+    #[param(pattern = "^(default|1|all)$")]
+    ack: Option<String>,
+}
 
 /// A signed claim. It is signed over its canonical bytes, RFC 8785 of all fields but `signatures`.
 #[derive(Serialize, ToSchema)]

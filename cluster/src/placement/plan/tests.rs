@@ -77,7 +77,8 @@ fn the_first_homes_of_three_nodes() {
         3: [NodeId(3), NodeId(2)] then [NodeId(1)]
         4: [NodeId(2), NodeId(3)] then [NodeId(1)]
         5: [NodeId(3), NodeId(1)] then [NodeId(2)]
-    "#]].assert_eq(&lines);
+    "#]]
+    .assert_eq(&lines);
 }
 
 #[test]
