@@ -5,6 +5,7 @@
 
 mod id;
 pub mod placement;
+pub mod replication;
 mod wire;
 
 pub use id::{ClusterId, Epoch, Generation, Millis, NodeId};
