@@ -3,6 +3,8 @@
 //! Decisions only: every machine takes inputs and a monotonic time and appends outputs. Nothing here opens a socket, reads
 //! a clock, draws a random number of its own, or knows how a message travels.
 
+pub mod control;
+pub mod founding;
 mod id;
 pub mod placement;
 pub mod replication;

@@ -1,0 +1,67 @@
+//! What a set of claims cannot carry: members, placement, settings. One small state, the same on every node.
+//!
+//! [`State::apply`] is all there is to the control plane's state machine; it knows no log, no leader and no time, and never
+//! calls the planner: a table comes in a [`Command`], so nodes of two releases that plan differently still agree.
+//!
+//! Invariants: applying the same commands to equal states gives equal bytes; a command is applied whole or not at all;
+//! epochs only grow, by one; a cluster's id never changes; every owner is a member.
+
+mod command;
+mod state;
+
+pub use command::{Command, Setting};
+pub use state::{History, Outcome, Refusal, State};
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::num::NonZeroU8;
+
+/// The longest name of a zone, in bytes of UTF-8.
+pub const ZONE_BYTES_MAX: usize = 64;
+
+/// A node of the cluster, as the others know it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Member {
+    /// Where it takes calls from nodes.
+    pub rpc: SocketAddr,
+    /// Where it takes gossip packets.
+    pub gossip: SocketAddr,
+    /// Where it takes clients' requests.
+    pub api: SocketAddr,
+    /// What fails together with it; see [`crate::placement::Member::zone`]. At most [`ZONE_BYTES_MAX`] bytes.
+    pub zone: String,
+    /// What it speaks.
+    pub versions: Versions,
+}
+
+/// Which versions of the protocol between nodes a node speaks: all from `min` to `max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Versions {
+    /// The oldest.
+    pub min: u16,
+    /// The newest, at least `min`.
+    pub max: u16,
+}
+
+impl Versions {
+    /// The newest version that both speak; `None` if there is none.
+    pub fn common(self, other: Self) -> Option<u16> {
+        let newest = self.max.min(other.max);
+        (newest >= self.min.max(other.min)).then_some(newest)
+    }
+}
+
+/// What holds for the whole cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Settings {
+    /// On how many nodes each record is to be, if there are so many; at most [`crate::placement::COPIES_MAX`].
+    pub replication_factor: NonZeroU8,
+}
+
+#[test]
+fn nodes_speak_the_newest_version_that_both_know() {
+    let versions = |min, max| Versions { min, max };
+    assert_eq!(versions(1, 3).common(versions(2, 5)), Some(3));
+    assert_eq!(versions(2, 5).common(versions(1, 3)), Some(3));
+    assert_eq!(versions(1, 2).common(versions(3, 4)), None);
+}

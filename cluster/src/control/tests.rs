@@ -1,0 +1,157 @@
+use super::*;
+use crate::control::Versions;
+use crate::placement::{self, plan};
+use expect_test::expect;
+use proptest::prelude::*;
+use std::num::NonZeroU8;
+
+fn member(port: u16) -> Member {
+    let at = |host: u8| ([10, 0, 0, host], port).into();
+    Member { rpc: at(1), gossip: at(2), api: at(3), zone: "a".to_owned(), versions: Versions { min: 1, max: 1 } }
+}
+
+fn factor(copies: u8) -> NonZeroU8 {
+    NonZeroU8::new(copies).unwrap()
+}
+
+fn found(ids: &[u64]) -> Command {
+    let members = ids.iter().map(|id| (NodeId(*id), member(18_182))).collect();
+    Command::found(members, Settings { replication_factor: factor(2) }).unwrap()
+}
+
+/// A table of some epoch over some nodes.
+fn table(epoch: u64, ids: &[u64]) -> Table {
+    let nodes: Vec<_> = ids.iter().map(|id| placement::Member { id: NodeId(*id), zone: String::new() }).collect();
+    let planned = plan(None, &nodes, factor(2)).unwrap();
+    Table::new(Epoch(epoch), placement::homes().map(|home| planned.owners(home).to_vec()).collect()).unwrap()
+}
+
+fn three() -> State {
+    let mut state = State::default();
+    assert_eq!(state.apply(&found(&[1, 2, 3])), Outcome::Changed);
+    state
+}
+
+#[test]
+fn three_founders_make_one_cluster_however_often_each_of_them_proposes_it() {
+    let mut state = three();
+    assert_eq!(state.cluster(), Some(ClusterId::of([1, 2, 3].map(NodeId))));
+    assert_eq!(state.table().map(Table::epoch), Some(Epoch(1)));
+    let before = state.clone();
+    assert_eq!(state.apply(&found(&[3, 2, 1])), Outcome::Unchanged);
+    assert_eq!(state.members(), before.members());
+    let other = Outcome::Refused(Refusal::OtherCluster(ClusterId::of([1, 2, 3].map(NodeId))));
+    assert_eq!(state.apply(&found(&[1, 2])), other);
+    assert_eq!(state.history(), History { changed: 1, unchanged: 1, refused: 1 });
+}
+
+#[test]
+fn the_table_is_replaced_only_by_the_one_made_from_it() {
+    let mut state = three();
+    let next = table(2, &[1, 2]);
+    assert_eq!(state.apply(&Command::SetTable(next.clone())), Outcome::Changed);
+    assert_eq!(state.apply(&Command::SetTable(next)), Outcome::Unchanged);
+    for epoch in [1, 2, 4] {
+        let refused = Outcome::Refused(Refusal::Epoch(Epoch(epoch), Epoch(3)));
+        assert_eq!(state.apply(&Command::SetTable(table(epoch, &[2, 3]))), refused);
+    }
+    assert_eq!(state.table().map(Table::epoch), Some(Epoch(2)));
+}
+
+#[test]
+fn what_is_refused_names_the_reason() {
+    let mut state = State::default();
+    let mut refused = vec![state.apply(&Command::SetTable(table(1, &[1])))];
+    let mut later = found(&[1]);
+    if let Command::Found { table: first, .. } = &mut later {
+        *first = table(2, &[1]);
+    }
+    refused.push(state.apply(&later));
+    let mut state = three();
+    let wide = Member { zone: "z".repeat(ZONE_BYTES_MAX + 1), ..member(1) };
+    refused.extend([
+        state.apply(&Command::SetTable(table(2, &[1, 9]))),
+        state.apply(&Command::UpdateMember { node: NodeId(9), member: member(1) }),
+        state.apply(&Command::UpdateMember { node: NodeId(1), member: wide }),
+        state.apply(&Command::SetSetting(Setting::ReplicationFactor(factor(16)))),
+        state.apply(&found(&[4])),
+    ]);
+    let text = |outcome| match outcome {
+        Outcome::Refused(refusal) => format!("{refusal}\n"),
+        Outcome::Changed | Outcome::Unchanged => "taken\n".to_owned(),
+    };
+    expect![[r#"
+        there is no cluster yet
+        the table has epoch 2, the next is 1
+        node 0000000000000009 is not a member
+        node 0000000000000009 is not a member
+        node 0000000000000001 has a zone longer than 64 bytes, or versions from high to low
+        16 copies, but a home has at most 15
+        cluster 8dc10c9f654fcf442a96d228ae2070b7 exists already, with other founders
+    "#]]
+    .assert_eq(&refused.into_iter().map(text).collect::<String>());
+}
+
+#[test]
+fn the_bytes_of_a_command_and_of_a_state_are_frozen() {
+    let state = three();
+    let hash = |bytes: &[u8]| format!("{} bytes, {}\n", bytes.len(), blake3::hash(bytes).to_hex());
+    let update = Command::UpdateMember { node: NodeId(1), member: member(7) };
+    let texts = [
+        hash(&found(&[1, 2, 3]).encode()),
+        hash(&state.encode()),
+        format!("{:02x?}\n", update.encode()),
+        format!("{:02x?}\n", Command::SetSetting(Setting::ReplicationFactor(factor(3))).encode()),
+        format!("{:02x?}\n", State::default().encode()),
+    ];
+    expect![[r#"
+        869 bytes, 207a95df53b4e0b67229139b2ec9689e37d162a97bd908f2c4416f3cb7c60fd1
+        888 bytes, fa687f66e71ec90145a7938a25e5b445b6c6d083531bc6cca77d97a0424fa80c
+        [01, 01, 01, 00, 0a, 00, 00, 01, 07, 00, 0a, 00, 00, 02, 07, 00, 0a, 00, 00, 03, 07, 01, 61, 01, 01]
+        [01, 02, 00, 03]
+        [01, 00, 00, 00, 00]
+    "#]]
+    .assert_eq(&texts.concat());
+}
+
+#[test]
+fn a_snapshot_whose_owner_is_no_member_is_not_taken() {
+    let mut state = three();
+    assert_eq!(State::decode(&state.encode()), Ok(state.clone()));
+    state.founded.as_mut().unwrap().members.remove(&NodeId(2));
+    assert_eq!(State::decode(&state.encode()), Err(WireError::Bytes));
+}
+
+/// Commands of which many are refused.
+fn command() -> impl Strategy<Value = Command> {
+    let ids = || prop::collection::btree_set(1..5_u64, 1..4).prop_map(|ids| ids.into_iter().collect::<Vec<_>>());
+    prop_oneof![
+        ids().prop_map(|ids| found(&ids)),
+        (1..5_u64, 0..3_u16).prop_map(|(id, port)| Command::UpdateMember { node: NodeId(id), member: member(port) }),
+        (1..20_u8).prop_map(|copies| Command::SetSetting(Setting::ReplicationFactor(factor(copies)))),
+        (1..6_u64, ids()).prop_map(|(epoch, ids)| Command::SetTable(table(epoch, &ids))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_same_log_gives_the_same_bytes_also_from_a_snapshot(log in prop::collection::vec(command(), 1..12), cut in 0..12_usize) {
+        let (mut one, mut other) = (State::default(), State::default());
+        for (at, command) in log.iter().enumerate() {
+            let before = one.clone();
+            let epoch = |state: &State| state.table().map_or(Epoch(0), Table::epoch);
+            let read = Command::decode(&command.encode());
+            prop_assert_eq!(read.as_ref(), Ok(command));
+            if at == cut {
+                other = State::decode(&other.encode()).unwrap();
+            }
+            prop_assert_eq!(one.apply(command), other.apply(command));
+            prop_assert_eq!(one.encode(), other.encode());
+            prop_assert!(epoch(&one) == epoch(&before) || epoch(&one).0 == epoch(&before).0 + 1);
+            prop_assert!(before.cluster().is_none() || before.cluster() == one.cluster());
+            prop_assert!(one.founded.as_ref().is_none_or(|founded| founded.check().is_ok()));
+        }
+    }
+}

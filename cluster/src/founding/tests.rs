@@ -1,0 +1,447 @@
+use super::*;
+use expect_test::expect;
+
+const A: NodeId = NodeId(0xa);
+const B: NodeId = NodeId(0xb);
+const C: NodeId = NodeId(0xc);
+const D: NodeId = NodeId(0xd);
+
+fn settings(expect: usize) -> Settings {
+    Settings {
+        bootstrap_expect: expect,
+        ask_every: Millis(200),
+        settle: Millis(500),
+        forget_after: Millis(3_000),
+        silence_max: Millis(10_000),
+    }
+}
+
+fn list(nodes: &[NodeId]) -> List {
+    List::new(nodes.iter().copied().collect())
+}
+
+fn fresh(from: NodeId) -> Input {
+    Input::Heard { from, standing: Standing::Fresh { expect: 3 } }
+}
+
+fn promised(from: NodeId, nodes: &[NodeId]) -> Input {
+    Input::Heard { from, standing: Standing::Promised(list(nodes)) }
+}
+
+/// Node A, expecting three, with what it kept, and all its outputs but the asking.
+struct Story {
+    founding: Founding,
+    out: Vec<Output>,
+}
+
+impl Story {
+    fn begin(kept: Kept) -> Self {
+        let mut out = Vec::new();
+        let founding = Founding::start(A, settings(3), kept, Millis(0), &mut out);
+        Self { founding, out }.quiet()
+    }
+
+    fn quiet(mut self) -> Self {
+        self.out.retain(|output| !matches!(output, Output::Ask(_) | Output::AskSeeds));
+        self
+    }
+
+    fn then(mut self, at: u64, input: Input) -> Self {
+        self.founding.handle(input, Millis(at), &mut self.out);
+        self.quiet()
+    }
+
+    #[track_caller]
+    fn gives(self, expected: &[Output]) {
+        assert_eq!(self.out, expected);
+    }
+
+    /// What an operator reads in the end.
+    fn tells(&self) -> String {
+        self.founding.trouble().map(|trouble| format!("{trouble}\n")).unwrap_or_default()
+    }
+}
+
+#[test]
+fn three_fresh_nodes_promise_and_then_found() {
+    let story = Story::begin(Kept::Nothing)
+        .then(10, fresh(B))
+        .then(20, fresh(C))
+        .then(400, Input::Tick)
+        .then(520, Input::Tick)
+        .then(530, promised(B, &[A, B, C]))
+        .then(540, Input::Persisted)
+        .then(550, promised(C, &[A, B, C]));
+    assert_eq!(story.founding.standing(), Standing::Promised(list(&[A, B, C])), "not yet on disk");
+    let all = list(&[A, B, C]);
+    story.then(560, Input::Persisted).gives(&[
+        Output::Persist(Kept::Promise(all.clone())),
+        Output::Persist(Kept::Founded(all.clone())),
+        Output::Start(all),
+    ]);
+}
+
+#[test]
+fn a_promise_that_is_not_on_disk_is_not_announced() {
+    let story = Story::begin(Kept::Nothing).then(0, promised(B, &[A, B, C]));
+    assert_eq!(story.founding.standing(), Standing::Fresh { expect: 3 });
+    assert_eq!(story.then(1, Input::Persisted).founding.standing(), Standing::Promised(list(&[A, B, C])));
+}
+
+#[test]
+fn another_nodes_promise_is_adopted_at_once() {
+    Story::begin(Kept::Nothing)
+        .then(0, promised(B, &[A, B, C]))
+        .gives(&[Output::Persist(Kept::Promise(list(&[A, B, C])))]);
+}
+
+#[test]
+fn a_founded_node_starts_again_after_a_restart_and_asks_nobody() {
+    let story = Story::begin(Kept::Founded(list(&[A, B, C])));
+    assert_eq!(story.founding.wake_at(), None);
+    story.then(5, promised(B, &[B, D])).gives(&[Output::Start(list(&[A, B, C]))]);
+}
+
+#[test]
+fn who_hears_that_its_own_list_is_founded_has_founded_too() {
+    let standing = Standing::Founded(list(&[A, B, C]).cluster());
+    Story::begin(Kept::Promise(list(&[A, B, C])))
+        .then(0, Input::Heard { from: B, standing })
+        .gives(&[Output::Persist(Kept::Founded(list(&[A, B, C])))]);
+}
+
+#[test]
+fn an_old_message_does_not_take_a_promise_back() {
+    let story = Story::begin(Kept::Promise(list(&[A, B, C])))
+        .then(0, promised(B, &[A, B, C]))
+        .then(1, fresh(B))
+        .then(2, promised(C, &[A, B, C]));
+    story.gives(&[Output::Persist(Kept::Founded(list(&[A, B, C])))]);
+}
+
+#[test]
+fn a_node_gone_for_good_makes_room_for_another() {
+    let story = Story::begin(Kept::Nothing).then(0, fresh(B)).then(400, fresh(D)).then(3_700, fresh(B));
+    let story = story.then(3_800, fresh(C)).then(4_100, Input::Tick).then(4_400, Input::Tick);
+    story.gives(&[Output::Persist(Kept::Promise(list(&[A, B, C])))]);
+}
+
+#[test]
+fn asks_everybody_it_knows_of_and_the_seeds() {
+    let mut out = Vec::new();
+    let mut founding = Founding::start(A, settings(3), Kept::Nothing, Millis(0), &mut out);
+    founding.handle(Input::Named(C), Millis(1), &mut out);
+    founding.handle(Input::Named(A), Millis(1), &mut out);
+    founding.handle(fresh(B), Millis(2), &mut out);
+    assert_eq!(out, [Output::AskSeeds]);
+    assert_eq!(founding.wake_at(), Some(Millis(200)));
+    founding.handle(Input::Tick, Millis(200), &mut out);
+    assert_eq!(out[1..], [Output::AskSeeds, Output::Ask(B), Output::Ask(C)]);
+}
+
+#[test]
+fn alone_a_node_founds_at_once() {
+    let mut out = Vec::new();
+    let alone = Settings { settle: Millis(0), ..settings(1) };
+    let mut founding = Founding::start(A, alone, Kept::Nothing, Millis(0), &mut out);
+    founding.handle(Input::Persisted, Millis(1), &mut out);
+    founding.handle(Input::Persisted, Millis(2), &mut out);
+    out.retain(|output| *output != Output::AskSeeds);
+    let me = list(&[A]);
+    assert_eq!(
+        out,
+        [Output::Persist(Kept::Promise(me.clone())), Output::Persist(Kept::Founded(me.clone())), Output::Start(me)]
+    );
+}
+
+#[test]
+fn an_operator_reads_why_nothing_is_founded() {
+    let start = || Story::begin(Kept::Nothing);
+    let stories = [
+        start().then(10_000, fresh(B)),
+        start().then(0, fresh(B)).then(0, fresh(C)).then(0, fresh(D)),
+        start().then(0, promised(B, &[A, B, C])).then(1, Input::Persisted).then(10_001, fresh(B)),
+        start().then(0, Input::Heard { from: B, standing: Standing::Fresh { expect: 5 } }),
+        start().then(0, promised(B, &[B, C, D])),
+        start().then(0, promised(B, &[A, B])),
+        start().then(0, Input::Heard { from: B, standing: Standing::Founded(ClusterId([7; 16])) }),
+        Story::begin(Kept::Promise(list(&[A, B, C]))).then(0, promised(D, &[D])),
+        start().then(0, fresh(D)).then(1, promised(B, &[A, B, C])),
+        Story::begin(Kept::Promise(list(&[A, B, C]))).then(9_999, fresh(B)).then(10_000, fresh(C)),
+    ];
+    expect![[r#"
+        2 fresh nodes, bootstrap_expect is 3: 000000000000000a, 000000000000000b
+        4 fresh nodes, bootstrap_expect is 3: 000000000000000a, 000000000000000b, 000000000000000c, 000000000000000d
+        promised a list whose members were never seen again: 000000000000000c; the list is 000000000000000a, 000000000000000b, 000000000000000c
+        bootstrap_expect is 3 here and 5 on node 000000000000000b
+        others promised a list that this node cannot promise (bootstrap_expect is 3): 000000000000000b, 000000000000000c, 000000000000000d
+        others promised a list that this node cannot promise (bootstrap_expect is 3): 000000000000000a, 000000000000000b
+        cluster 07070707070707070707070707070707 exists already: this node does not found another
+        another list was promised besides this one: 000000000000000a, 000000000000000b, 000000000000000c
+        4 fresh nodes, bootstrap_expect is 3: 000000000000000a, 000000000000000b, 000000000000000c, 000000000000000d
+        promised a list that is not promised by 000000000000000b, 000000000000000c; the list is 000000000000000a, 000000000000000b, 000000000000000c
+    "#]].assert_eq(&stories.map(|story| story.tells()).concat());
+}
+
+/// Whole groups of nodes, in every order of messages, crashes and syncs.
+mod worlds {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A node, its disk, and what it ever announced.
+    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+    struct Node {
+        founding: Founding,
+        disk: Kept,
+        writing: Option<Kept>,
+        announced: BTreeSet<Standing>,
+        /// From whom it heard what in this life.
+        heard: BTreeSet<(NodeId, Standing)>,
+    }
+
+    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+    struct World {
+        settings: Settings,
+        now: Millis,
+        nodes: BTreeMap<NodeId, Node>,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        /// `to` hears something that `from` announced, now or long ago.
+        Deliver {
+            from: NodeId,
+            to: NodeId,
+            standing: Standing,
+        },
+        /// The disk is done.
+        Sync(NodeId),
+        /// The process dies and starts again; what was being written is on the disk, or not.
+        Crash {
+            node: NodeId,
+            written: bool,
+        },
+        Tick(NodeId),
+    }
+
+    impl World {
+        fn new(nodes: u64, settings: Settings) -> Self {
+            let mut world = Self { settings, now: Millis(0), nodes: BTreeMap::new() };
+            (1..=nodes).for_each(|node| world.start(NodeId(node), Kept::Nothing));
+            world
+        }
+
+        fn start(&mut self, id: NodeId, disk: Kept) {
+            let mut out = Vec::new();
+            let founding = Founding::start(id, self.settings, disk.clone(), self.now, &mut out);
+            let announced = self.nodes.remove(&id).map(|node| node.announced).unwrap_or_default();
+            let node = Node { founding, disk, writing: None, announced, heard: BTreeSet::new() };
+            self.nodes.insert(id, node);
+            self.take(id, out);
+        }
+
+        fn input(&mut self, id: NodeId, input: Input) {
+            let mut out = Vec::new();
+            self.nodes.get_mut(&id).unwrap().founding.handle(input, self.now, &mut out);
+            self.take(id, out);
+        }
+
+        fn take(&mut self, id: NodeId, out: Vec<Output>) {
+            let node = self.nodes.get_mut(&id).unwrap();
+            for output in out {
+                match output {
+                    Output::Persist(kept) => {
+                        node.check_promise(&kept);
+                        node.writing = Some(kept);
+                    }
+                    Output::Start(list) => assert_eq!(node.disk, Kept::Founded(list), "started before it was on disk"),
+                    Output::Ask(_) | Output::AskSeeds | Output::Trouble(_) => {}
+                }
+            }
+            let standing = node.founding.standing();
+            assert_eq!(
+                Kept::list(&node.disk).map(List::cluster),
+                cluster(&standing),
+                "announced before it was on disk"
+            );
+            node.announced.insert(standing);
+            self.check();
+        }
+
+        fn step(&mut self, event: Event) {
+            match event {
+                Event::Deliver { from, to, standing } => {
+                    self.nodes.get_mut(&to).unwrap().heard.insert((from, standing.clone()));
+                    self.input(to, Input::Heard { from, standing });
+                }
+                Event::Sync(id) => {
+                    let node = self.nodes.get_mut(&id).unwrap();
+                    if let Some(kept) = node.writing.take() {
+                        node.disk = kept;
+                        self.input(id, Input::Persisted);
+                    }
+                }
+                Event::Crash { node: id, written } => {
+                    let node = &self.nodes[&id];
+                    let disk = node.writing.clone().filter(|_| written).unwrap_or_else(|| node.disk.clone());
+                    self.start(id, disk);
+                }
+                Event::Tick(id) => self.input(id, Input::Tick),
+            }
+        }
+
+        /// What must hold of all disks at every moment.
+        fn check(&self) {
+            let founded = self.nodes.values().filter_map(|node| match &node.disk {
+                Kept::Founded(list) => Some(list),
+                Kept::Nothing | Kept::Promise(_) => None,
+            });
+            let founded: BTreeSet<_> = founded.collect();
+            for list in &founded {
+                for id in list.nodes() {
+                    assert_eq!(self.nodes[&id].disk.list(), Some(*list), "founded without the promise of {id}");
+                }
+            }
+            let members: usize = founded.iter().map(|list| list.len()).sum();
+            let distinct: BTreeSet<_> = founded.iter().flat_map(|list| list.nodes()).collect();
+            assert_eq!(members, distinct.len(), "a node founded two clusters");
+        }
+
+        fn events(&self) -> Vec<Event> {
+            let mut events = Vec::new();
+            for (from, node) in &self.nodes {
+                for to in self.nodes.keys().filter(|to| *to != from) {
+                    let deliver =
+                        |standing: &Standing| Event::Deliver { from: *from, to: *to, standing: standing.clone() };
+                    events.extend(node.announced.iter().map(deliver));
+                }
+                events.push(Event::Crash { node: *from, written: false });
+                if node.writing.is_some() {
+                    events.extend([Event::Crash { node: *from, written: true }, Event::Sync(*from)]);
+                }
+                events.push(Event::Tick(*from));
+            }
+            events
+        }
+
+        /// No more faults: everybody hears everybody, and every disk answers.
+        fn heal(&mut self) {
+            for _ in 0..60 {
+                self.now = self.now + Millis(200);
+                let all: Vec<_> = self.nodes.iter().map(|(id, node)| (*id, node.founding.standing())).collect();
+                for (from, standing) in &all {
+                    for (to, _) in all.iter().filter(|(to, _)| to != from) {
+                        self.step(Event::Deliver { from: *from, to: *to, standing: standing.clone() });
+                    }
+                }
+                for (id, _) in all {
+                    self.step(Event::Sync(id));
+                    self.step(Event::Tick(id));
+                }
+            }
+        }
+
+        fn clusters(&self) -> Vec<Option<ClusterId>> {
+            let founded = |node: &Node| match node.founding.standing() {
+                Standing::Founded(cluster) => Some(cluster),
+                Standing::Fresh { .. } | Standing::Promised(_) => None,
+            };
+            self.nodes.values().map(founded).collect()
+        }
+    }
+
+    impl Node {
+        /// What must hold when this node commits itself.
+        fn check_promise(&self, kept: &Kept) {
+            let list = kept.list().unwrap();
+            assert!(self.disk.list().is_none_or(|promised| promised == list), "two promises");
+            let strangers = self.heard.iter().find(|(from, standing)| match (kept, standing) {
+                (Kept::Promise(_), _) => !list.contains(*from),
+                (_, Standing::Promised(other)) => other != list,
+                (_, Standing::Founded(cluster)) => *cluster != list.cluster(),
+                (_, Standing::Fresh { .. }) => false,
+            });
+            assert_eq!(strangers, None, "commits itself to {list} in spite of that");
+        }
+    }
+
+    fn cluster(standing: &Standing) -> Option<ClusterId> {
+        match standing {
+            Standing::Fresh { .. } => None,
+            Standing::Promised(list) => Some(list.cluster()),
+            Standing::Founded(cluster) => Some(*cluster),
+        }
+    }
+
+    /// Time stands still: only the order of things counts.
+    fn timeless(expect: usize) -> Settings {
+        Settings { settle: Millis(0), ..settings(expect) }
+    }
+
+    /// Walks every history of up to `steps` steps, each state once, and returns how many states there are.
+    fn walk(world: World, steps: usize) -> usize {
+        let mut seen = BTreeSet::from([world.clone()]);
+        let mut last = vec![world];
+        for _ in 0..steps {
+            let mut next = Vec::new();
+            for (world, event) in last.iter().flat_map(|world| world.events().into_iter().map(move |e| (world, e))) {
+                let mut world = world.clone();
+                world.step(event);
+                if seen.insert(world.clone()) {
+                    next.push(world);
+                }
+            }
+            last = next;
+        }
+        seen.len()
+    }
+
+    #[test]
+    fn no_history_of_two_nodes_that_expect_two_breaks_an_invariant() {
+        assert_eq!(walk(World::new(2, timeless(2)), 40), 324, "these are all there are");
+    }
+
+    #[test]
+    fn no_short_history_of_three_nodes_that_expect_two_breaks_an_invariant() {
+        for steps in 1..9 {
+            eprintln!("{steps} {}", walk(World::new(3, timeless(2)), steps));
+        }
+    }
+
+    /// Random histories with time: `choices` pick among what can happen, cuts forbid some pairs for a while.
+    fn history(world: &mut World, choices: &[(u16, u16)]) {
+        for (choice, cut) in choices {
+            world.now = world.now + Millis(u64::from(cut % 97));
+            let hears = |from: NodeId, to: NodeId| (u64::from(cut >> 8) >> ((from.0 + to.0) % 8)) & 1 == 0;
+            let mut events = world.events();
+            events.retain(|event| !matches!(event, Event::Deliver { from, to, .. } if !hears(*from, *to)));
+            let event = events.swap_remove(usize::from(*choice) % events.len());
+            world.step(event);
+        }
+    }
+
+    fn choices() -> impl Strategy<Value = Vec<(u16, u16)>> {
+        prop::collection::vec((any::<u16>(), any::<u16>()), 0..150)
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_as_many_as_expected_found_one_cluster_whatever_happened_before(choices in choices()) {
+            let mut world = World::new(3, settings(3));
+            history(&mut world, &choices);
+            world.heal();
+            let all = ClusterId::of((1..=3).map(NodeId));
+            prop_assert_eq!(world.clusters(), vec![Some(all); 3]);
+        }
+
+        #[test]
+        fn too_many_nodes_found_safely_or_say_why_not(choices in choices(), nodes in 4..7_u64) {
+            let mut world = World::new(nodes, Settings { forget_after: Millis(1 << 40), ..timeless(3) });
+            history(&mut world, &choices);
+            world.heal();
+            for node in world.nodes.values() {
+                prop_assert!(node.founding.is_founded() || node.founding.trouble().is_some());
+            }
+        }
+    }
+}
