@@ -6,6 +6,7 @@
 pub mod control;
 pub mod founding;
 mod id;
+pub mod membership;
 pub mod placement;
 pub mod replication;
 mod wire;
