@@ -292,3 +292,23 @@ fn an_alias_outlives_a_restart_and_travels_by_export_and_import() {
     assert_eq!(get(&client(), &format!("{}/v1/records", other.url)), (200, exported));
     assert!(server.terminate().success() && other.terminate().success());
 }
+
+#[test]
+fn status_and_node_list_show_a_node_as_a_cluster_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), SMALL);
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stemedb"));
+        command.args(arguments).args(["--url", &server.url, "--admin-url", &server.admin_url]);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(run(&["status"]).starts_with("✓ all is well\n"), "{}", run(&["status"]));
+    assert!(run(&["node", "list"]).ends_with("1 of 1 alive\n"), "{}", run(&["node", "list"]));
+    for arguments in [&["status", "--json"][..], &["node", "list", "--json"]] {
+        let told: serde_json::Value = serde_json::from_str(&run(arguments)).unwrap();
+        assert_eq!(told["nodes"][0]["is_self"], true, "{told}");
+    }
+    assert!(server.terminate().success());
+}

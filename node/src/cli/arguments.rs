@@ -1,5 +1,6 @@
 //! What can be typed: every command with its help. The settings of `serve` come from the table of settings.
 
+use super::cluster::{Node, Status};
 use super::export::Export;
 use super::import::Import;
 use super::operate::{Erase, Verify};
@@ -43,7 +44,7 @@ pub struct NodeArguments {
     #[arg(long, global = true, value_name = "URL", env = "STEMEDB_URL", hide_env_values = true)]
     #[arg(default_value = "http://127.0.0.1:18180")]
     pub url: String,
-    /// The admin listener of the node, for `erase` and `status`
+    /// The admin listener of the node, for `erase`, `node` and `status`
     #[arg(long, global = true, value_name = "URL", env = "STEMEDB_ADMIN_URL", hide_env_values = true)]
     #[arg(default_value = "http://127.0.0.1:18181")]
     pub admin_url: String,
@@ -72,8 +73,11 @@ pub enum Command {
     Import(Import),
     /// Writes every record as a signed envelope that `import` takes anywhere
     Export(Export),
-    /// Shows how the node is
-    Status,
+    /// Shows how the cluster and the node are, what is wrong first
+    Status(Status),
+    /// Shows the nodes of the cluster
+    #[command(subcommand)]
+    Node(Node),
     /// Checks a data folder that no node has open
     Verify(Verify),
     /// Removes the body of a record for ever, on the admin listener

@@ -3,6 +3,7 @@
 //! It never decides what is printed; ids are only ever shortened for a person who sees a table.
 
 use crate::clock::{Clock as _, SystemClock};
+use comfy_table::{Attribute, Cell, ContentArrangement, Table};
 use model::Timestamp;
 use std::io::{self, IsTerminal as _, Write};
 
@@ -57,6 +58,12 @@ impl<'a> Console<'a> {
 }
 
 impl Console<'_> {
+    /// The same console with another output.
+    pub fn onto<'o>(&self, out: &'o mut dyn Write) -> Console<'o> {
+        let Self { for_person, color, columns, progress, now, .. } = *self;
+        Console { out, for_person, color, columns, progress, now }
+    }
+
     /// Writes a line.
     ///
     /// # Errors
@@ -73,6 +80,24 @@ impl Console<'_> {
     /// Those of the output.
     pub fn json(&mut self, value: &serde_json::Value) -> io::Result<()> {
         if self.for_person { self.line(format_args!("{value:#}")) } else { self.line(value) }
+    }
+
+    /// An empty table without lines: as wide as the screen for a person, as wide as it gets for a pipe.
+    pub fn table(&self, header: &[&str]) -> Table {
+        let mut table = Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        if self.for_person {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(self.columns);
+        } else {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+        if self.color {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Dim)));
+        table
     }
 
     /// `text` in a tone, where colours are on.

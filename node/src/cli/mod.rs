@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod client;
+pub mod cluster;
 pub mod console;
 pub mod failure;
 pub mod import;
@@ -65,6 +66,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, node: Node) -> ExitCod
 fn act(arguments: Arguments, node: Node, console: &mut Console<'_>) -> Result<(), Failure> {
     let Arguments { at, json, key_dir, command } = arguments;
     let client = || Client::new(&at.url);
+    let admin = || Client::new(&at.admin_url);
     let keys = key_dir.unwrap_or_else(|| keys::KeyFolder::default_path(|name| std::env::var(name).ok()));
     match command {
         Command::Serve(flags) => (node.serve)(settings::load(&flags)?.settings),
@@ -81,9 +83,10 @@ fn act(arguments: Arguments, node: Node, console: &mut Console<'_>) -> Result<()
             refused => Err(Failure::Refused(format!("{} lines were refused", text::grouped(refused)))),
         },
         Command::Export(export) => export.run(&client()?, console),
-        Command::Status => operate::status(&client()?, &at.admin_url, json, console),
+        Command::Status(status) => status.run(&client()?, &admin()?, json, console),
+        Command::Node(node) => node.run(&admin()?, json, console),
         Command::Verify(verify) => verify.run(node.verify, json, console),
-        Command::Erase(erase) => erase.run(&Client::new(&at.admin_url)?, json, console),
+        Command::Erase(erase) => erase.run(&admin()?, json, console),
         Command::Completions { shell } => operate::completions(shell, console),
     }
 }

@@ -1,4 +1,4 @@
-//! Commands for whoever runs a node: `status`, `verify`, `erase`, `completions`.
+//! Commands for whoever runs a node: `verify`, `erase`, `completions`.
 
 use super::arguments::Arguments;
 use super::client::Client;
@@ -11,66 +11,6 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 use model::RecordId;
 use serde_json::{Value, json};
-
-/// Prints how the node is: whether it lives, whether it is ready and, where the admin listener is reached, its figures.
-///
-/// # Errors
-///
-/// [`Failure::Failed`] if the node does not answer, or is not ready.
-pub(super) fn status(client: &Client, admin_url: &str, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
-    let health = client.get("/v1/health", &[])?.taken()?;
-    let ready = client.get("/v1/ready", &[])?;
-    let parts: Value = serde_json::from_slice(&ready.body).unwrap_or_default();
-    let figures = Client::new(admin_url)?.get("/v1/admin/status", &[]).and_then(|reply| reply.taken());
-    if json {
-        let figures = figures.unwrap_or(Value::Null);
-        console.json(&json!({"health": health, "is_ready": ready.is_success(), "ready": parts, "status": figures}))?;
-    } else {
-        console.line(format_args!("{}  {}", console.paint(Tone::Strong, client.url()), words(&health)))?;
-        print_parts(&parts, console)?;
-        match figures {
-            Ok(figures) => print_figures(&figures, console)?,
-            Err(why) => {
-                let note = console.paint(Tone::Dim, &format!("no figures from the admin listener: {why}"));
-                console.line(note)?;
-            }
-        }
-    }
-    if ready.is_success() { Ok(()) } else { Err(Failure::Failed("the node is not ready".to_owned())) }
-}
-
-/// The members of an object on one line.
-fn words(object: &Value) -> String {
-    let members = object.as_object().into_iter().flatten();
-    members.map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join("  ")
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => super::text::harmless(text),
-        Value::Number(number) => number.as_u64().map_or_else(|| number.to_string(), grouped),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
-    }
-}
-
-fn print_parts(ready: &Value, console: &mut Console<'_>) -> Result<(), Failure> {
-    for part in ready.get("parts").and_then(Value::as_array).into_iter().flatten() {
-        let ok = part.get("ok").and_then(Value::as_bool).unwrap_or(false);
-        let mark = if ok { console.paint(Tone::Good, "✓") } else { console.paint(Tone::Bad, "✗") };
-        let text = |name| part.get(name).map(plain).unwrap_or_default();
-        console.line(format_args!("  {mark} {:<8} {}", text("name"), text("detail")))?;
-    }
-    Ok(())
-}
-
-fn print_figures(figures: &Value, console: &mut Console<'_>) -> Result<(), Failure> {
-    for (name, value) in figures.as_object().into_iter().flatten() {
-        if !value.is_array() && !value.is_object() {
-            console.line(format_args!("    {:<14} {}", name.replace('_', " "), plain(value)))?;
-        }
-    }
-    Ok(())
-}
 
 /// Removes the body of a record for ever.
 #[derive(Clone, Debug, clap::Args)]

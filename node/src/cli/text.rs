@@ -92,6 +92,15 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
     if time > now { format!("in {length}") } else { format!("{length} ago") }
 }
 
+/// A length of time in seconds, in the unit that makes it readable.
+pub fn span(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 1.0 => format!("{:.0} ms", seconds * 1000.0),
+        seconds if seconds < 120.0 => format!("{seconds:.1} s"),
+        seconds => format!("{:.0} min", seconds / 60.0),
+    }
+}
+
 /// Text without control characters, so that a claim cannot move the cursor of whoever reads it.
 pub fn harmless(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '␣' } else { character }).collect()
@@ -127,6 +136,11 @@ mod tests {
         assert_eq!(ago(at(now.ms() + 86_400_000), now), "in 1 d");
         assert_eq!(date(at(1_759_462_291_000)), "2025-10-03");
         assert_eq!(date(at(Timestamp::LIMIT - 1)), "9007199254740991 ms");
+    }
+
+    #[test]
+    fn lengths_of_time_are_told_in_a_readable_unit() {
+        assert_eq!([span(0.0), span(0.0123), span(1.25), span(184.2)], ["0 ms", "12 ms", "1.2 s", "3 min"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use super::shape::{Answer, Answered, Claim, Conflict, Excluded, Object, Outcome, Position, Tier, Unanswered};
 use crate::cli::console::{Console, Tone};
 use crate::cli::text::{ago, bar, date, fraction, harmless, number, percent, short};
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+use comfy_table::{Attribute, Cell, CellAlignment, Color};
 use model::Timestamp;
 use std::collections::BTreeMap;
 use std::io;
@@ -76,7 +76,7 @@ impl Show<'_, '_> {
 
     /// A row a claim; the one that won is marked.
     fn claims<'a>(&mut self, claims: impl Iterator<Item = (&'a Claim, bool)>) -> io::Result<()> {
-        let mut table = self.table(&["", "Value", "Weight", "Who", "Tier", "When", "Claim"]);
+        let mut table = self.console.table(&["", "Value", "Weight", "Who", "Tier", "When", "Claim"]);
         for (claim, won) in claims {
             let weight = match claim.weight {
                 Some(weight) => fraction(millionths(weight)),
@@ -100,7 +100,7 @@ impl Show<'_, '_> {
 
     /// A row a value, with its share drawn.
     fn conflict(&mut self, conflict: &Conflict) -> io::Result<()> {
-        let mut table = self.table(&["Value", "Share", "", "Who", "Tier", "When"]);
+        let mut table = self.console.table(&["Value", "Share", "", "Who", "Tier", "When"]);
         for position in &conflict.values {
             table.add_row(self.position(position));
         }
@@ -140,7 +140,7 @@ impl Show<'_, '_> {
     }
 
     fn layers(&mut self, winner: Option<&Claim>, tiers: &[Tier], cross_tier: &Conflict) -> io::Result<()> {
-        let mut table = self.table(&["", "Tier", "Value", "Who", "When", "Inside the tier"]);
+        let mut table = self.console.table(&["", "Tier", "Value", "Who", "When", "Inside the tier"]);
         for tier in tiers {
             let won = winner.is_some_and(|winner| winner.id == tier.winner.id);
             let cells = [
@@ -169,7 +169,7 @@ impl Show<'_, '_> {
         if excluded.is_empty() {
             return Ok(());
         }
-        let mut table = self.table(&["Excluded", "Who", "When", "Claim", "Why"]);
+        let mut table = self.console.table(&["Excluded", "Who", "When", "Claim", "Why"]);
         for Excluded { explanation, claim } in excluded {
             table.add_row(
                 [
@@ -187,23 +187,6 @@ impl Show<'_, '_> {
 
     fn sentence(&mut self, text: &str) -> io::Result<()> {
         self.console.line(harmless(text))
-    }
-
-    fn table(&self, header: &[&str]) -> Table {
-        let mut table = Table::new();
-        table.load_style(comfy_table::presets::NOTHING);
-        if self.console.for_person {
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(self.console.columns);
-        } else {
-            table.set_content_arrangement(ContentArrangement::Disabled);
-        }
-        if self.console.color {
-            table.enforce_styling();
-        } else {
-            table.force_no_tty();
-        }
-        table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Dim)));
-        table
     }
 
     fn value(&self, object: &Object) -> String {
