@@ -5,7 +5,8 @@ use crate::field::{clipped, fixed, node, required, within};
 use crate::limits::TEXT_BYTES_MAX;
 use crate::malformed::{Fault, Malformed};
 use crate::wire::refusal::Why;
-use crate::{Header, Message, wire};
+use crate::{Bytes, Header, Message, wire};
+use prost::Message as _;
 
 /// Why a call was refused. Nothing of it was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,23 @@ pub enum Refusal {
     Refused(String),
     /// A field of the message breaks a rule of the format; which one is for people.
     Malformed(String),
+}
+
+impl Refusal {
+    /// The bytes that travel in the details of a status.
+    pub fn encode(self, header: &Header) -> Bytes {
+        self.seal(header).encode_to_vec().into()
+    }
+
+    /// What the details of a status say, and under which header.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if they are no refusal that this release knows.
+    pub fn decode(details: &[u8]) -> Result<(Header, Self), Malformed> {
+        let wire = wire::Refusal::decode(details).or(Err(Fault::Missing.of("refusal")))?;
+        Ok((Self::header(&wire)?, Self::open(wire)?))
+    }
 }
 
 impl Message for Refusal {
@@ -94,6 +112,15 @@ mod tests {
         let mut wire = sealed(Refusal::WrongKey);
         wire.why = Some(Why::Refused(wire::Refused { text: long }));
         assert_eq!(refusal::<Refusal>(wire), Fault::TooLong(TEXT_BYTES_MAX, TEXT_BYTES_MAX + 1).of("text"));
+    }
+
+    #[test]
+    fn a_refusal_travels_in_the_details_of_a_status() {
+        let header = Header { cluster: [1; 16], from: 2, to: 3, epoch: 4, protocol: 1, proof: [6; 16] };
+        let details = Refusal::StaleEpoch(5).encode(&header);
+        assert_eq!(Refusal::decode(&details), Ok((header, Refusal::StaleEpoch(5))));
+        assert_eq!(Refusal::decode(b""), Err(Fault::Missing.of("header")));
+        assert_eq!(Refusal::decode(b"\xff"), Err(Fault::Missing.of("refusal")));
     }
 
     #[test]
