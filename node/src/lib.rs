@@ -6,8 +6,10 @@ pub mod cli;
 pub mod clock;
 pub mod identity;
 pub mod metrics;
+pub mod rpc;
 pub mod serve;
 pub mod settings;
 pub mod world;
 
+mod accept;
 mod timed_disk;

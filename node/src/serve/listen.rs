@@ -1,22 +1,19 @@
 //! The two listeners: one for clients, one for operators. They know nothing of what they serve.
 
 use super::{StartError, date};
+use crate::accept;
 use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::world::{Listener, Network};
 use api::Database;
-use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
 /// How long a client may take to send the head of a request; then its connection is closed.
 const HEADER_READ_MAX: Duration = Duration::from_secs(10);
@@ -24,8 +21,6 @@ const HEADER_READ_MAX: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// The most requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 256;
-/// How long accepting pauses when the system refuses, for want of file descriptors for instance.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Both sockets, bound and not yet answering.
 #[derive(Debug)]
@@ -58,8 +53,8 @@ impl Listeners {
         let connections_max = usize::try_from(settings.http_connections_max).unwrap_or(usize::MAX);
         let clients = date::stamped(api::client_router(Arc::clone(&database), limits.clone()), clock);
         let operators = date::stamped(api::admin_router(database, limits), clock);
-        let clients = run(self.clients, clients, connections_max, stop.clone());
-        let operators = run(self.operators, operators, connections_max, stop);
+        let clients = accept::run(self.clients, http(), clients, connections_max, stop.clone());
+        let operators = accept::run(self.operators, http(), operators, connections_max, stop);
         async move {
             tokio::join!(biased; clients, operators);
         }
@@ -74,54 +69,14 @@ async fn bind(
     network.listen(address).await.map_err(|source| StartError::Listen { setting, address, source })
 }
 
-/// Accepts connections until `stop`, then waits until those there are have answered what they were asked. Dropped, it
-/// closes them all.
-async fn run(mut listener: Box<dyn Listener>, router: Router, connections_max: usize, mut stop: watch::Receiver<bool>) {
-    let mut server = auto::Builder::new(TokioExecutor::new());
+/// HTTP as clients speak it.
+fn http() -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
     // The date comes from the node's own clock; see there.
-    server.http1().auto_date_header(false).timer(TokioTimer::new()).header_read_timeout(HEADER_READ_MAX);
-    server.http2().auto_date_header(false).timer(TokioTimer::new());
-    server.http2().keep_alive_interval(KEEP_ALIVE).max_concurrent_streams(STREAMS_MAX);
-    let service = TowerToHyperService::new(router);
-    let connections = GracefulShutdown::new();
-    let mut tasks = JoinSet::new();
-    let free = Arc::new(Semaphore::new(connections_max));
-    loop {
-        let accepted = async {
-            let permit = Arc::clone(&free).acquire_owned().await.map_err(io::Error::other)?;
-            let (stream, _) = listener.accept().await?;
-            Ok::<_, io::Error>((stream, permit))
-        };
-        let (stream, permit) = tokio::select! {
-            biased;
-            () = stopped(&mut stop) => break,
-            accepted = accepted => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-        };
-        let connection = server.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
-        let connection = connections.watch(connection);
-        while tasks.try_join_next().is_some() {} // those that have ended
-        tasks.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error, "a connection broke");
-            }
-            drop(permit);
-        });
-    }
-    drop(listener);
-    connections.shutdown().await;
-}
-
-/// Returns when the node stops.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that the node itself is gone, which is a stop too.
-    stop.wait_for(|stop| *stop).await.ok();
+    http.http1().auto_date_header(false).timer(TokioTimer::new()).header_read_timeout(HEADER_READ_MAX);
+    http.http2().auto_date_header(false).timer(TokioTimer::new());
+    http.http2().keep_alive_interval(KEEP_ALIVE).max_concurrent_streams(STREAMS_MAX);
+    http
 }
 
 /// The limits of the HTTP interface.

@@ -1,0 +1,255 @@
+//! Who this node is to others, and how they tell each other that they belong together.
+//!
+//! It makes the headers that this node sends and judges those that it gets; it knows no socket and no message.
+
+use super::error::CallError;
+use super::service::Caller;
+use cluster::{ClusterId, Epoch, NodeId};
+use proto::{Header, PROTOCOL, PROTOCOL_MAX, PROTOCOL_MIN, Refusal};
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the key for proofs is derived under.
+const PROOF_KEY: &str = "stemedb 2026-01 rpc header proof v1";
+/// What a header says where its sender is in no cluster yet.
+const NO_CLUSTER: [u8; 16] = [0; 16];
+
+/// The secret that all nodes of a cluster share. It is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClusterKey(pub [u8; 32]);
+
+impl fmt::Debug for ClusterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClusterKey(..)")
+    }
+}
+
+/// Who this node is to others. What it knows of its cluster grows; nothing is ever taken back.
+pub struct Credentials {
+    node: NodeId,
+    proof_key: [u8; 32],
+    cluster: OnceLock<ClusterId>,
+    epoch: AtomicU64,
+}
+
+/// What a call demands of its sender, beside the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// Nothing: the sender may be in no cluster, and need not know who listens.
+    Greeting,
+    /// That it is in the same cluster and means this node.
+    Member,
+}
+
+impl Credentials {
+    /// Those of `node`, which holds `key` and is in `cluster` already, if it is in one.
+    pub fn new(node: NodeId, key: &ClusterKey, cluster: Option<ClusterId>) -> Self {
+        let proof_key = blake3::derive_key(PROOF_KEY, &key.0);
+        let cluster = cluster.map(OnceLock::from).unwrap_or_default();
+        Self { node, proof_key, cluster, epoch: AtomicU64::new(0) }
+    }
+
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Its cluster.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.cluster.get().copied()
+    }
+
+    /// The newest placement table that it knows.
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Acquire))
+    }
+
+    /// The node is in this cluster from now on, for ever. Returns whether it is: not if it is in another one.
+    pub fn join(&self, cluster: ClusterId) -> bool {
+        *self.cluster.get_or_init(|| cluster) == cluster
+    }
+
+    /// The node knows a table of this epoch. Never goes back.
+    pub fn learn(&self, epoch: Epoch) {
+        self.epoch.fetch_max(epoch.0, Ordering::AcqRel);
+    }
+
+    /// The header of a message to `to`; to whoever listens if that is not known.
+    pub(super) fn header(&self, to: Option<NodeId>) -> Header {
+        let cluster = self.cluster().map_or(NO_CLUSTER, |cluster| cluster.0);
+        let header = Header {
+            cluster,
+            from: self.node.0,
+            to: to.map_or(0, |to| to.0),
+            epoch: self.epoch().0,
+            protocol: PROTOCOL,
+            proof: [0; 16],
+        };
+        Header { proof: self.proof(&header), ..header }
+    }
+
+    /// A header that tells nothing: for whoever has not shown that it holds the key.
+    pub(super) fn blank_header(&self) -> Header {
+        let (from, protocol) = (self.node.0, PROTOCOL);
+        Header { cluster: NO_CLUSTER, from, to: 0, epoch: 0, protocol, proof: [0; 16] }
+    }
+
+    fn proof(&self, header: &Header) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.proof_key);
+        hasher.update(&header.cluster);
+        hasher.update(&header.from.to_be_bytes());
+        hasher.update(&header.to.to_be_bytes());
+        let mut proof = [0; 16];
+        hasher.finalize_xof().fill(&mut proof);
+        proof
+    }
+
+    /// Whether who wrote the header holds the key. Takes the same time whatever the answer is.
+    fn is_proven(&self, header: &Header) -> bool {
+        let difference = self.proof(header).iter().zip(header.proof).fold(0, |all, (a, b)| all | (a ^ b));
+        std::hint::black_box(difference) == 0
+    }
+
+    /// Judges the header of a call.
+    pub(super) fn admit(&self, header: &Header, demand: Demand) -> Result<Caller, Refusal> {
+        if !(PROTOCOL_MIN..=PROTOCOL_MAX).contains(&header.protocol) {
+            return Err(Refusal::WrongProtocol(PROTOCOL_MIN, PROTOCOL_MAX));
+        }
+        if !self.is_proven(header) {
+            return Err(Refusal::WrongKey);
+        }
+        if header.to != self.node.0 && (header.to != 0 || demand == Demand::Member) {
+            return Err(Refusal::WrongReceiver(self.node.0));
+        }
+        let (theirs, ours) = (header.cluster, self.cluster().map_or(NO_CLUSTER, |cluster| cluster.0));
+        let either_may_be_new = demand == Demand::Greeting && (theirs == NO_CLUSTER || ours == NO_CLUSTER);
+        if !either_may_be_new && (theirs != ours || ours == NO_CLUSTER) {
+            return Err(Refusal::WrongCluster(ours));
+        }
+        // A greeting may be to oneself: whether the sender is this process is seen from its generation.
+        if header.from == self.node.0 && demand == Demand::Member {
+            let twice = format!("two nodes have the id {}: give one of them a data folder of its own", self.node);
+            return Err(Refusal::Refused(twice));
+        }
+        Ok(Caller { node: NodeId(header.from), epoch: Epoch(header.epoch) })
+    }
+
+    /// Judges the header of an answer from `from`, or from whoever was asked.
+    pub(super) fn accept(&self, header: &Header, from: Option<NodeId>, demand: Demand) -> Result<(), CallError> {
+        if !self.is_proven(header) {
+            return Err(CallError::WrongKey);
+        }
+        if from.is_some_and(|from| from.0 != header.from) || header.to != self.node.0 {
+            return Err(CallError::WrongNode { theirs: NodeId(header.from) });
+        }
+        let ours = self.cluster().map_or(NO_CLUSTER, |cluster| cluster.0);
+        if demand == Demand::Member && header.cluster != ours {
+            return Err(CallError::of_cluster(header.cluster));
+        }
+        Ok(())
+    }
+
+    /// Whether a refusal is the word of a node that holds the key.
+    pub(super) fn vouches_for(&self, header: &Header) -> bool {
+        self.is_proven(header) && header.to == self.node.0
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (cluster, epoch) = (self.cluster(), self.epoch());
+        f.debug_struct("Credentials")
+            .field("node", &self.node)
+            .field("cluster", &cluster)
+            .field("epoch", &epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: NodeId = NodeId(1);
+    const B: NodeId = NodeId(2);
+    const HERE: ClusterId = ClusterId([7; 16]);
+
+    fn member(node: NodeId) -> Credentials {
+        Credentials::new(node, &ClusterKey([9; 32]), Some(HERE))
+    }
+
+    fn fresh(node: NodeId) -> Credentials {
+        Credentials::new(node, &ClusterKey([9; 32]), None)
+    }
+
+    #[test]
+    fn a_member_is_admitted_with_its_epoch() {
+        let from = member(A);
+        from.learn(Epoch(5));
+        from.learn(Epoch(4));
+        let caller = member(B).admit(&from.header(Some(B)), Demand::Member);
+        assert_eq!(caller, Ok(Caller { node: A, epoch: Epoch(5) }));
+    }
+
+    #[test]
+    fn whoever_does_not_belong_is_refused_with_the_reason() {
+        let elsewhere = ClusterId([8; 16]);
+        let stranger = Credentials::new(A, &ClusterKey([1; 32]), Some(HERE));
+        let neighbour = Credentials::new(A, &ClusterKey([9; 32]), Some(elsewhere));
+        let header = member(A).header(Some(B));
+        let twice = Refusal::Refused(
+            "two nodes have the id 0000000000000002: give one of them a data folder of its own".to_owned(),
+        );
+        for (header, refusal) in [
+            (stranger.header(Some(B)), Refusal::WrongKey),
+            (Header { from: 3, ..header }, Refusal::WrongKey),
+            (Header { protocol: 9, ..header }, Refusal::WrongProtocol(1, 1)),
+            (neighbour.header(Some(B)), Refusal::WrongCluster(HERE.0)),
+            (fresh(A).header(Some(B)), Refusal::WrongCluster(HERE.0)),
+            (member(A).header(Some(NodeId(3))), Refusal::WrongReceiver(2)),
+            (member(A).header(None), Refusal::WrongReceiver(2)),
+            (member(B).header(Some(B)), twice),
+        ] {
+            assert_eq!(member(B).admit(&header, Demand::Member), Err(refusal));
+        }
+        let early = fresh(B).admit(&member(A).header(Some(B)), Demand::Member);
+        assert_eq!(early, Err(Refusal::WrongCluster(NO_CLUSTER)));
+        assert!(fresh(B).admit(&fresh(A).header(Some(B)), Demand::Member).is_err());
+    }
+
+    #[test]
+    fn a_greeting_needs_the_key_and_no_more() {
+        for (from, to) in [(fresh(A), fresh(B)), (member(A), fresh(B)), (fresh(A), member(B)), (member(A), member(B))] {
+            assert!(to.admit(&from.header(None), Demand::Greeting).is_ok());
+        }
+        let stranger = Credentials::new(A, &ClusterKey([1; 32]), None);
+        assert_eq!(fresh(B).admit(&stranger.header(None), Demand::Greeting), Err(Refusal::WrongKey));
+        let neighbour = Credentials::new(A, &ClusterKey([9; 32]), Some(ClusterId([8; 16])));
+        assert!(member(B).admit(&neighbour.header(None), Demand::Greeting).is_err());
+    }
+
+    #[test]
+    fn a_node_is_in_one_cluster_for_ever() {
+        let node = fresh(A);
+        assert!(node.join(HERE) && node.join(HERE));
+        assert!(!node.join(ClusterId([8; 16])));
+        assert_eq!(node.cluster(), Some(HERE));
+    }
+
+    #[test]
+    fn an_answer_must_come_from_who_was_asked() {
+        let me = member(A);
+        let answer = member(B).header(Some(A));
+        assert_eq!(me.accept(&answer, Some(B), Demand::Member), Ok(()));
+        let wrong = me.accept(&answer, Some(NodeId(3)), Demand::Member);
+        assert_eq!(wrong, Err(CallError::WrongNode { theirs: B }));
+        assert_eq!(me.accept(&me.blank_header(), None, Demand::Greeting), Err(CallError::WrongKey));
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let printed = format!("{:?} {:?}", member(A), ClusterKey([9; 32]));
+        assert!(!printed.contains("9, 9") && !printed.contains("proof_key"), "{printed}");
+    }
+}

@@ -1,0 +1,55 @@
+//! The connections to a peer, and the limits of what they hold.
+
+use crate::world::Network;
+use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+/// How long opening a connection may take.
+const CONNECT_MAX: Duration = Duration::from_secs(1);
+/// How often a connection is asked whether anybody is there, and how long the answer may take. Without it a connection
+/// that was cut stays silent for ever.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// How much of one answer may be under way that nobody has read.
+pub(super) const STREAM_WINDOW: u32 = 1 << 20;
+/// How much of all answers on a connection may be.
+pub(super) const CONNECTION_WINDOW: u32 = 16 << 20;
+/// The most streams that are read from one peer at once; more wait.
+pub(super) const STREAMS_MAX: u32 = 8;
+const _: () = assert!(STREAMS_MAX * STREAM_WINDOW < CONNECTION_WINDOW, "streams that nobody reads hold up no call");
+
+/// The connections to one peer: what travels on one does not wait for what travels on another.
+#[derive(Clone, Debug)]
+pub(super) struct Lines {
+    pub(super) raft: Channel,
+    pub(super) control: Channel,
+    pub(super) bulk: Channel,
+}
+
+impl Lines {
+    /// Connections to `address`, opened when they are first used, and opened again when they break.
+    pub(super) fn to(address: SocketAddr, network: &Arc<dyn Network>) -> Self {
+        let line = || line(address, network);
+        Self { raft: line(), control: line(), bulk: line() }
+    }
+}
+
+/// One connection.
+pub(super) fn line(address: SocketAddr, network: &Arc<dyn Network>) -> Channel {
+    let network = Arc::clone(network);
+    let connector = tower::service_fn(move |_: Uri| {
+        let network = Arc::clone(&network);
+        async move { network.connect(address).await.map(TokioIo::new) }
+    });
+    // The name is not looked up: the connector knows the address.
+    Endpoint::from_static("http://node")
+        .connect_timeout(CONNECT_MAX)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .connect_with_connector_lazy(connector)
+}

@@ -1,0 +1,83 @@
+//! The listener for other nodes. It knows nothing of what it serves.
+
+use super::credentials::Credentials;
+use super::door::Door;
+use super::line::{CONNECTION_WINDOW, STREAM_WINDOW};
+use super::service::Service;
+use crate::accept;
+use crate::world::{Listener, Network};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto;
+use proto::limits::MESSAGE_BYTES_MAX;
+use proto::wire::control_server::ControlServer;
+use proto::wire::data_server::DataServer;
+use proto::wire::raft_server::RaftServer;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tonic::service::Routes;
+
+/// The most connections at once: three for each of some three hundred peers.
+const CONNECTIONS_MAX: usize = 1024;
+/// The most calls at once on one connection.
+const CALLS_MAX: u32 = 256;
+/// How often a connection is asked whether anybody is there, and how long the answer may take: what a dead peer holds is
+/// given up then. The peer asks more often.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// A socket that other nodes call, bound and not yet answering.
+#[derive(Debug)]
+pub struct Server {
+    listener: Box<dyn Listener>,
+}
+
+impl Server {
+    /// Binds `address`; port 0 lets the network choose.
+    ///
+    /// # Errors
+    ///
+    /// What the network says.
+    pub async fn bind(network: &dyn Network, address: SocketAddr) -> io::Result<Self> {
+        Ok(Self { listener: network.listen(address).await? })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// What the network says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_address()
+    }
+
+    /// Answers until `stop`, and then until what is under way is answered. Dropped, it closes every connection.
+    pub fn serve<S: Service>(
+        self,
+        service: Arc<S>,
+        credentials: Arc<Credentials>,
+        stop: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let door = Door::new(service, credentials);
+        let routes = Routes::new(RaftServer::new(door.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+            .add_service(ControlServer::new(door.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+            .add_service(DataServer::new(door).max_decoding_message_size(MESSAGE_BYTES_MAX));
+        accept::run(self.listener, http(), routes.into_axum_router(), CONNECTIONS_MAX, stop)
+    }
+}
+
+/// HTTP/2 alone, without a date: nobody reads it, and it would be the machine's.
+fn http() -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new()).http2_only();
+    http.http2()
+        .auto_date_header(false)
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .max_concurrent_streams(CALLS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    http
+}

@@ -1,0 +1,6 @@
+//! Nodes on loopback sockets that call each other.
+
+mod calls;
+mod faults;
+mod node;
+mod streams;
