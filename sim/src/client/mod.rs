@@ -1,0 +1,14 @@
+//! Clients of a cluster: HTTP over simulated streams, claims signed with keys from the seed, and the policy by which
+//! they try again.
+//!
+//! They know nothing of a node but its address, and believe nothing but its answers.
+
+mod author;
+mod http;
+mod policy;
+mod workload;
+
+pub use author::Author;
+pub use http::{Answer, Http, Lost, Request};
+pub use policy::{ATTEMPT_DEADLINE, PAUSES, write};
+pub use workload::{Workload, run};

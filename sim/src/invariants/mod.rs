@@ -1,0 +1,41 @@
+//! What must hold, one file each: the statement and its source are in its module documentation.
+//!
+//! An invariant is read from disks and public answers, never from the state of a node.
+
+mod no_acknowledged_write_is_lost;
+mod on_disk;
+
+pub use no_acknowledged_write_is_lost::NoAcknowledgedWriteIsLost;
+pub use on_disk::{OnDisk, Unreadable};
+
+use crate::cluster::Cluster;
+use crate::history::Write;
+use crate::run::{Failure, Run};
+
+/// Whether an invariant holds; if not, what was found.
+pub type Verdict = Result<(), String>;
+
+/// Something that must hold. One value watches one run.
+pub trait Invariant: std::fmt::Debug {
+    /// Its name, that of its file.
+    fn name(&self) -> &'static str;
+
+    /// Looks on after every step; `news` are the writes whose acknowledgement reached a client in it, in order. Must be
+    /// cheap while nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// What was found.
+    fn watch(&mut self, cluster: &Cluster, news: &[Write]) -> Verdict {
+        let (_, _) = (cluster, news);
+        Ok(())
+    }
+
+    /// Looks at everything once the cluster is at rest: faults over, nodes ready, no write under way. It may ask nodes,
+    /// which takes simulated time, and stop them.
+    ///
+    /// # Errors
+    ///
+    /// If the run itself fails meanwhile.
+    fn check(&mut self, run: &mut Run) -> Result<Verdict, Failure>;
+}

@@ -1,0 +1,7 @@
+//! The program `sim`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sim::runner::main()
+}

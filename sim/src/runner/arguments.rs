@@ -1,0 +1,64 @@
+//! What can be asked on the command line.
+
+use super::seeds::Seeds;
+use crate::scenario::{ALL, Scenario};
+use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+
+/// Runs whole clusters under faults, reproducible by seed.
+#[derive(Debug, Parser)]
+#[command(name = "sim", after_help = list())]
+pub(super) struct Arguments {
+    /// Which scenario; may be given several times. Without it: all of them.
+    #[arg(long = "scenario", value_name = "NAME", value_parser = names(), hide_possible_values = true)]
+    names: Vec<String>,
+    /// Which seeds: one, or a range whose end is not in it.
+    #[arg(long, value_name = "SEEDS", default_value = "0..20")]
+    pub(super) seeds: Seeds,
+    /// Prints one JSON object a scenario.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Runs the first of the seeds only, and writes its full log to a file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) trace: Option<PathBuf>,
+    /// Runs each seed in two processes and compares their full logs, byte for byte.
+    #[arg(long, conflicts_with = "trace")]
+    pub(super) twice: bool,
+    /// How many seeds run at once. Without it: as many as there are cores.
+    #[arg(long, value_name = "NUMBER")]
+    jobs: Option<NonZeroUsize>,
+}
+
+impl Arguments {
+    /// The scenarios that are asked for.
+    pub(super) fn scenarios(&self) -> Vec<&'static Scenario> {
+        let wanted =
+            |scenario: &&Scenario| self.names.is_empty() || self.names.iter().any(|name| name == scenario.name);
+        ALL.iter().filter(wanted).collect()
+    }
+
+    /// How many seeds run at once.
+    pub(super) fn jobs(&self) -> usize {
+        self.jobs.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+    }
+}
+
+fn names() -> impl clap::builder::TypedValueParser<Value = String> {
+    PossibleValuesParser::new(ALL.iter().map(|scenario| scenario.name)).map(|name| name)
+}
+
+fn list() -> String {
+    let width = ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    let lines = ALL.iter().map(|Scenario { name, about, .. }| format!("  {name:width$}  {about}"));
+    format!("Scenarios:\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    use clap::CommandFactory as _;
+    Arguments::command().debug_assert();
+    assert!(list().contains("one_node_power_loss"));
+}

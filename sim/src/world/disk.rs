@@ -1,0 +1,315 @@
+//! The disk of a simulated host: storage's disk in memory, with the time that its calls would take, syncs that fail on
+//! request, and a fuse.
+//!
+//! Calls happen at once and are owed for: whoever used the disk waits afterwards ([`Pace`]). So what a call does is
+//! there when its time is over and a little before; power that fails in between leaves it. Calls of different tasks
+//! take their time side by side, as on a disk with a deep queue.
+
+use crate::chance::Chance;
+use node::world::Pace;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use storage::disk::{Crash, Disk, DiskFile, DiskLock, Fault, MemoryDisk};
+
+/// Time is handed out in steps of this, the grain of simulated timers; the rest stays owed.
+const GRAIN: Duration = Duration::from_millis(1);
+
+/// What calls take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// A read, a write, or anything that does not wait for the medium.
+    pub call: Duration,
+    /// A sync of a file or a directory, at least.
+    pub sync_min: Duration,
+    /// A sync, at most; what lies between is equally likely.
+    pub sync_max: Duration,
+}
+
+impl Timing {
+    /// An ordinary SSD.
+    pub const ORDINARY: Self = Self {
+        call: Duration::from_micros(10),
+        sync_min: Duration::from_micros(400),
+        sync_max: Duration::from_micros(1600),
+    };
+}
+
+/// The disk of one host. Clones are the same disk.
+#[derive(Clone, Debug)]
+pub struct HostDisk(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    memory: MemoryDisk,
+    timing: Timing,
+    chance: Chance,
+    owed: Duration,
+    /// So many of the next syncs fail.
+    failing_syncs: u32,
+    /// The call at which the power fails.
+    fuse: Option<u64>,
+}
+
+impl HostDisk {
+    /// An empty disk.
+    pub fn new(chance: Chance) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            memory: MemoryDisk::new(),
+            timing: Timing::ORDINARY,
+            chance,
+            owed: Duration::ZERO,
+            failing_syncs: 0,
+            fuse: None,
+        })))
+    }
+
+    /// Changes what calls take from now on.
+    pub fn set_timing(&self, timing: Timing) {
+        self.state().timing = timing;
+    }
+
+    /// Makes the next sync fail, with everything that was written since the last one lost to the disk.
+    pub fn fail_next_sync(&self) {
+        self.state().failing_syncs += 1;
+    }
+
+    /// Makes the power fail at the `call`-th call from now on, from 1: it and all after it fail. Whoever drives the
+    /// simulation asks [`HostDisk::is_blown`] and ends the process.
+    pub fn arm_fuse(&self, call: u64) {
+        let mut state = self.state();
+        state.memory.fail_at(call, Fault::ForEver);
+        state.fuse = Some(state.memory.calls() + call);
+    }
+
+    /// Whether the fuse has blown.
+    pub fn is_blown(&self) -> bool {
+        let state = self.state();
+        state.fuse.is_some_and(|fuse| state.memory.calls() >= fuse)
+    }
+
+    /// Ends the life of the process that uses it, and perhaps of the machine. Faults are over, the timing stays.
+    pub fn crash(&self, crash: Crash) {
+        let mut state = self.state();
+        state.memory.crash(crash);
+        state.fuse = None;
+        state.failing_syncs = 0;
+        state.owed = Duration::ZERO;
+    }
+
+    /// Puts an empty disk in its place.
+    pub fn replace(&self) {
+        self.crash(Crash::KeepAll);
+        self.state().memory = MemoryDisk::new();
+    }
+
+    /// What is on it, as a disk of its own: looking at it changes nothing.
+    pub fn fork(&self) -> MemoryDisk {
+        self.state().memory.fork()
+    }
+
+    /// How many calls there were.
+    pub fn calls(&self) -> u64 {
+        self.state().memory.calls()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The disk, for a call that does not wait for the medium.
+    fn call(&self) -> MemoryDisk {
+        let mut state = self.state();
+        let time = state.timing.call;
+        state.owed += time;
+        state.memory.clone()
+    }
+
+    /// The disk, for a sync.
+    fn sync(&self) -> MemoryDisk {
+        let mut state = self.state();
+        let Timing { sync_min, sync_max, .. } = state.timing;
+        let time = state.chance.between(sync_min, sync_max);
+        state.owed += time;
+        if state.failing_syncs > 0 && state.fuse.is_none() {
+            state.failing_syncs -= 1;
+            state.memory.fail_at(1, Fault::Once);
+        }
+        state.memory.clone()
+    }
+
+    fn file(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+        Box::new(HostFile { disk: self.clone(), file })
+    }
+}
+
+impl Pace for HostDisk {
+    fn owed(&self) -> Duration {
+        let mut state = self.state();
+        let grains = u32::try_from(state.owed.as_nanos() / GRAIN.as_nanos()).unwrap_or(u32::MAX);
+        let paid = GRAIN * grains;
+        state.owed = state.owed.saturating_sub(paid);
+        paid
+    }
+}
+
+impl Disk for HostDisk {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.call().open(path).map(|file| self.file(file))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.call().create(path).map(|file| self.file(file))
+    }
+
+    fn create_private(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.call().create_private(path).map(|file| self.file(file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call().rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.call().remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.sync().sync_dir(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.call().list(dir)
+    }
+
+    fn make_dirs(&self, dir: &Path) -> io::Result<()> {
+        self.call().make_dirs(dir)
+    }
+
+    fn file_length(&self, path: &Path) -> io::Result<u64> {
+        self.call().file_length(path)
+    }
+
+    fn used_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.call().used_bytes(dir)
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.call().free_bytes(dir)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<DiskLock> {
+        self.call().lock(path)
+    }
+}
+
+#[derive(Debug)]
+struct HostFile {
+    disk: HostDisk,
+    file: Box<dyn DiskFile>,
+}
+
+impl DiskFile for HostFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.disk.call();
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.call();
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.disk.call();
+        self.file.set_length(length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.disk.sync();
+        self.file.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.disk.sync();
+        self.file.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk() -> (HostDisk, Box<dyn DiskFile>) {
+        let disk = HostDisk::new(Chance::of(1));
+        disk.make_dirs("/d".as_ref()).unwrap();
+        let file = disk.create("/d/f".as_ref()).unwrap();
+        file.write_all_at(b"old", 0).unwrap();
+        file.sync_all().unwrap();
+        disk.sync_dir("/d".as_ref()).unwrap();
+        (disk, file)
+    }
+
+    fn content(disk: &HostDisk) -> Vec<u8> {
+        let mut bytes = vec![0; 3];
+        disk.open("/d/f".as_ref()).unwrap().read_exact_at(&mut bytes, 0).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn calls_are_owed_for_in_whole_grains_and_nothing_is_forgotten() {
+        let (disk, file) = disk();
+        let call = Duration::from_micros(300);
+        disk.owed();
+        disk.crash(Crash::KeepAll);
+        assert_eq!(disk.owed(), Duration::ZERO);
+        disk.set_timing(Timing { call, sync_min: GRAIN * 7, sync_max: GRAIN * 7 });
+        let mut paid = Duration::ZERO;
+        for _ in 0..100 {
+            file.write_all_at(b"x", 0).unwrap_err(); // a handle from before the crash; the call is owed for all the same
+            paid += disk.owed();
+        }
+        assert_eq!(paid, call * 100);
+        disk.sync_dir("/d".as_ref()).unwrap();
+        assert_eq!(disk.owed(), GRAIN * 7);
+    }
+
+    #[test]
+    fn power_fails_at_the_call_that_was_asked_for() {
+        let (disk, file) = disk();
+        disk.arm_fuse(2);
+        file.write_all_at(b"new", 0).unwrap();
+        assert!(!disk.is_blown());
+        file.sync_data().unwrap_err();
+        assert!(disk.is_blown());
+        disk.list("/d".as_ref()).unwrap_err();
+        disk.crash(Crash::DropUnsynced);
+        assert!(!disk.is_blown());
+        assert_eq!(content(&disk), b"old");
+    }
+
+    #[test]
+    fn a_sync_that_fails_loses_what_was_written() {
+        let (disk, file) = disk();
+        file.write_all_at(b"new", 0).unwrap();
+        disk.fail_next_sync();
+        file.sync_data().unwrap_err();
+        file.sync_data().unwrap();
+        disk.crash(Crash::DropUnsynced);
+        assert_eq!(content(&disk), b"old");
+    }
+
+    #[test]
+    fn a_replaced_disk_is_empty_and_a_fork_is_apart() {
+        let (disk, _) = disk();
+        let fork = disk.fork();
+        disk.replace();
+        assert!(disk.list("/d".as_ref()).is_err());
+        assert_eq!(fork.list("/d".as_ref()).unwrap(), ["f"]);
+    }
+}
