@@ -8,6 +8,7 @@ pub mod founding;
 mod id;
 pub mod membership;
 pub mod placement;
+pub mod reconcile;
 pub mod replication;
 mod wire;
 

@@ -425,6 +425,8 @@ mod worlds {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
+
         #[test]
         fn exactly_as_many_as_expected_found_one_cluster_whatever_happened_before(choices in choices()) {
             let mut world = World::new(3, settings(3));

@@ -87,7 +87,6 @@ pub enum Outcome {
 pub struct Write {
     settings: Settings,
     reply_by: Millis,
-    epoch: Epoch,
     owners: BTreeSet<NodeId>,
     /// Who can still be asked, the next first.
     candidates: VecDeque<NodeId>,
@@ -96,7 +95,7 @@ pub struct Write {
     durable: BTreeSet<NodeId>,
     /// Who was asked for a hint, under whatever table: a hint is for the owners of the newest.
     hinted: BTreeSet<NodeId>,
-    /// The greatest epoch that somebody was ahead with.
+    /// The table that it goes by, or the newer one that it waits for.
     ahead: Epoch,
     replied: bool,
     done: bool,
@@ -108,7 +107,6 @@ impl Write {
         let mut write = Self {
             settings: Settings { ack: settings.ack.max(1), ..settings },
             reply_by: now + settings.write_deadline,
-            epoch: way.epoch,
             owners: BTreeSet::new(),
             candidates: VecDeque::new(),
             waiting: BTreeMap::new(),
@@ -124,13 +122,12 @@ impl Write {
 
     /// Goes on under another table: whoever has synced counts, everybody else is asked as if for the first time.
     ///
-    /// A way of an older epoch is ignored. Deadline and reply stay as they are.
+    /// A way that is not as new as what was asked for is ignored. Deadline and reply stay as they are.
     pub fn reroute(&mut self, way: Way<'_>, now: Millis, out: &mut Vec<Output>) {
-        if self.done || way.epoch < self.epoch {
+        if self.done || way.epoch < self.ahead {
             return;
         }
-        self.epoch = way.epoch;
-        self.ahead = self.ahead.max(way.epoch);
+        self.ahead = way.epoch;
         self.owners = way.route.owners.iter().copied().collect();
         self.candidates = by_hope(way).filter(|node| !self.durable.contains(node)).collect();
         self.waiting.clear();

@@ -135,6 +135,13 @@ fn a_stale_epoch_asks_everybody_again_under_the_new_table_and_keeps_what_is_dura
 }
 
 #[test]
+fn the_old_table_once_more_changes_nothing() {
+    let story = two_of_three().then(1, Input::StaleEpoch(Epoch(3)));
+    let story = story.reroute(2, 1, &route(&[A, B], &[C])).reroute(3, 2, &route(&[A, C], &[B]));
+    story.gives(&[Store(A), Store(B), Refetch(Epoch(3))]);
+}
+
+#[test]
 fn a_table_that_never_comes_delays_but_does_not_stop_a_write() {
     let story = two_of_three().then(1, Input::StaleEpoch(Epoch(2))).then(2, Input::Synced(A)).then(100, Input::Tick);
     story.then(101, Input::Synced(C)).gives(&[

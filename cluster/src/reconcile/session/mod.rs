@@ -1,0 +1,397 @@
+//! One comparison with one peer, from the roots of all homes they share to the last record that was missing.
+//!
+//! It sends nothing that the peer has, and never touches what is stamped after its fence, which may still be under way.
+//!
+//! Invariants: it finishes exactly once, after at most [`Settings::patience`] without an answer; a home is met only if its
+//! roots were equal at the fence, or if everything that the peer had and this node had not is stored here; memory is bounded
+//! by a page of each list, a piece of one difference, and [`Missing::IDS_MAX`] ids a home.
+
+#[cfg(test)]
+mod tests;
+
+use super::merge::{Disorder, Merge, Of, Place, Progress};
+use super::{Difference, Element, Missing};
+use crate::id::{Millis, NodeId};
+use model::set::SetSum;
+use model::{Home, RecordId, Stamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a session may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The most elements of a page, at least 1.
+    pub page_elements: usize,
+    /// The most differences taken in one piece, and so the most ids of one pull or push; at least 1.
+    pub piece_elements: usize,
+    /// How long an answer may take.
+    pub patience: Millis,
+}
+
+/// Which way records go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// This node takes what it lacks. Where the peer holds sessions of its own, that is enough, and nothing travels twice.
+    Pull,
+    /// Both ways.
+    PullAndPush,
+}
+
+/// What has happened to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The roots of this node's homes at the fence; a home that cannot be summed now is left out.
+    OwnRoots(BTreeMap<Home, SetSum>),
+    /// The same of the peer.
+    PeerRoots(BTreeMap<Home, SetSum>),
+    /// A page of this node's list.
+    OwnPage {
+        /// The elements after the place that was asked for, ascending.
+        elements: Vec<Element>,
+        /// Whether there are no more.
+        last: bool,
+    },
+    /// A page of the peer's list.
+    PeerPage {
+        /// The elements after the place that was asked for, ascending.
+        elements: Vec<Element>,
+        /// Whether there are no more.
+        last: bool,
+    },
+    /// A pull is over: these are stored here now, synced, or are known to be erased.
+    Pulled(BTreeSet<RecordId>),
+    /// A push is over: these are stored there now.
+    Pushed(BTreeSet<RecordId>),
+    /// The peer cannot be reached, refused, or said what makes no sense; or something here failed.
+    Failed,
+    /// Time has passed.
+    Tick,
+}
+
+/// What a session asks the outside world to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Sum this node's homes up to the fence.
+    ReadRoots {
+        /// The last stamp that counts.
+        fence: Stamp,
+        /// Which.
+        homes: BTreeSet<Home>,
+    },
+    /// Have the peer do the same.
+    AskRoots {
+        /// The last stamp that counts.
+        fence: Stamp,
+        /// Which.
+        homes: BTreeSet<Home>,
+    },
+    /// List this node's elements of a home, up to the fence.
+    ReadList {
+        /// The last stamp that counts.
+        fence: Stamp,
+        /// The home.
+        home: Home,
+        /// The place to go on from; from the beginning if there is none.
+        after: Option<(Stamp, RecordId)>,
+        /// The most elements.
+        limit: usize,
+    },
+    /// Have the peer do the same.
+    AskList {
+        /// The last stamp that counts.
+        fence: Stamp,
+        /// The home.
+        home: Home,
+        /// The place to go on from; from the beginning if there is none.
+        after: Option<(Stamp, RecordId)>,
+        /// The most elements.
+        limit: usize,
+    },
+    /// Get these records from the peer and store them, merging.
+    Pull {
+        /// Their home.
+        home: Home,
+        /// Which; at least one.
+        ids: BTreeSet<RecordId>,
+    },
+    /// Have the peer store these.
+    Push {
+        /// Their home.
+        home: Home,
+        /// Which; at least one.
+        ids: BTreeSet<RecordId>,
+    },
+    /// This node has all that the peer has of these homes, up to the fence.
+    Met {
+        /// Which.
+        homes: BTreeSet<Home>,
+        /// Up to where.
+        fence: Stamp,
+    },
+    /// The last output.
+    Finished(Summary),
+}
+
+/// What a session came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// With whom.
+    pub peer: NodeId,
+    /// Up to where was compared.
+    pub fence: Stamp,
+    /// Whether it went through to the end. If not, the homes that it got to are in `homes` all the same.
+    pub complete: bool,
+    /// The homes that were compared. A home in which nothing is missing on either side has the default.
+    pub homes: BTreeMap<Home, Difference>,
+}
+
+/// The machine of one session. See the module.
+#[derive(Clone, Debug)]
+pub struct Session {
+    settings: Settings,
+    direction: Direction,
+    own: Option<BTreeMap<Home, SetSum>>,
+    theirs: Option<BTreeMap<Home, SetSum>>,
+    /// The homes that differ and are not compared yet.
+    differing: BTreeSet<Home>,
+    current: Option<Current>,
+    summary: Summary,
+    /// When the session is given up unless something is heard before.
+    give_up_at: Millis,
+    done: bool,
+}
+
+/// The home whose lists are being compared.
+#[derive(Clone, Debug)]
+struct Current {
+    home: Home,
+    merge: Merge,
+    /// What the present piece still waits for.
+    pulling: Option<Sent>,
+    pushing: Option<Sent>,
+    /// Whether the present piece is the last.
+    ended: bool,
+    /// Whether all that was pulled so far is stored.
+    met: bool,
+    difference: Difference,
+}
+
+impl Session {
+    /// Starts to compare `homes` with `peer` up to `fence`, which lies a little back, so that no write is under way to it.
+    pub fn start(
+        settings: Settings,
+        direction: Direction,
+        peer: NodeId,
+        homes: BTreeSet<Home>,
+        fence: Stamp,
+        now: Millis,
+        out: &mut Vec<Output>,
+    ) -> Self {
+        out.push(Output::ReadRoots { fence, homes: homes.clone() });
+        out.push(Output::AskRoots { fence, homes });
+        Self {
+            settings,
+            direction,
+            own: None,
+            theirs: None,
+            differing: BTreeSet::new(),
+            current: None,
+            summary: Summary { peer, fence, complete: false, homes: BTreeMap::new() },
+            give_up_at: now + settings.patience,
+            done: false,
+        }
+    }
+
+    /// Takes one step. `now` never goes back.
+    pub fn handle(&mut self, input: Input, now: Millis, out: &mut Vec<Output>) {
+        if self.done {
+            return;
+        }
+        if input == Input::Tick {
+            if now >= self.give_up_at {
+                self.finish(false, out);
+            }
+            return;
+        }
+        self.give_up_at = now + self.settings.patience;
+        if self.take(input, out).is_err() {
+            self.finish(false, out);
+        }
+    }
+
+    /// When the next [`Input::Tick`] is due; `None` once it has finished.
+    pub fn wake_at(&self) -> Option<Millis> {
+        (!self.done).then_some(self.give_up_at)
+    }
+
+    fn take(&mut self, input: Input, out: &mut Vec<Output>) -> Result<(), Disorder> {
+        match input {
+            Input::OwnRoots(roots) => self.own = Some(roots),
+            Input::PeerRoots(roots) => self.theirs = Some(roots),
+            Input::OwnPage { elements, last } => self.current_mut()?.merge.add(Of::Own, &elements, last)?,
+            Input::PeerPage { elements, last } => self.current_mut()?.merge.add(Of::Peer, &elements, last)?,
+            Input::Pulled(ids) => self.current_mut()?.pulled(&ids)?,
+            Input::Pushed(ids) => self.current_mut()?.pushed(&ids)?,
+            Input::Failed => return Err(Disorder),
+            Input::Tick => {}
+        }
+        self.compare_roots(out);
+        self.go_on(out);
+        Ok(())
+    }
+
+    fn current_mut(&mut self) -> Result<&mut Current, Disorder> {
+        self.current.as_mut().ok_or(Disorder)
+    }
+
+    /// Once both roots are here: who has equal ones has met, the others are listed.
+    fn compare_roots(&mut self, out: &mut Vec<Output>) {
+        if self.own.is_none() || self.theirs.is_none() {
+            return;
+        }
+        let (own, theirs) = (self.own.take().unwrap_or_default(), self.theirs.take().unwrap_or_default());
+        let both = own.into_iter().filter_map(|(home, sum)| Some((home, sum == *theirs.get(&home)?)));
+        let (equal, differing): (Vec<_>, Vec<_>) = both.partition(|(_, equal)| *equal);
+        let homes: BTreeSet<_> = equal.into_iter().map(|(home, _)| home).collect();
+        self.summary.homes.extend(homes.iter().map(|home| (*home, Difference::default())));
+        self.differing = differing.into_iter().map(|(home, _)| home).collect();
+        if !homes.is_empty() {
+            out.push(Output::Met { homes, fence: self.summary.fence });
+        }
+        self.next_home(out);
+    }
+
+    fn next_home(&mut self, out: &mut Vec<Output>) {
+        match self.differing.pop_first() {
+            Some(home) => self.current = Some(Current::new(home, self.summary.fence, self.settings.piece_elements)),
+            None => self.finish(true, out),
+        }
+    }
+
+    /// Works on the present home, and on the next ones, until something is needed from outside.
+    fn go_on(&mut self, out: &mut Vec<Output>) {
+        while let Some(current) = &mut self.current {
+            if current.is_waiting() {
+                return;
+            }
+            match current.go_on() {
+                Step::Needs(needs) => return self.ask(&needs, out),
+                Step::Piece => self.repair(out),
+                Step::Done => self.leave_home(out),
+            }
+        }
+    }
+
+    fn ask(&self, needs: &[(Of, Option<Place>)], out: &mut Vec<Output>) {
+        let Some(Current { home, .. }) = self.current else { return };
+        let (fence, limit) = (self.summary.fence, self.settings.page_elements.max(1));
+        out.extend(needs.iter().map(|(of, after)| match of {
+            Of::Own => Output::ReadList { fence, home, after: *after, limit },
+            Of::Peer => Output::AskList { fence, home, after: *after, limit },
+        }));
+    }
+
+    fn repair(&mut self, out: &mut Vec<Output>) {
+        let Some(current) = &mut self.current else { return };
+        let (home, [pull, push]) = (current.home, current.take_piece(self.direction));
+        out.extend((!pull.is_empty()).then_some(Output::Pull { home, ids: pull }));
+        out.extend((!push.is_empty()).then_some(Output::Push { home, ids: push }));
+    }
+
+    fn leave_home(&mut self, out: &mut Vec<Output>) {
+        let Some(current) = self.current.take() else { return };
+        if current.met {
+            out.push(Output::Met { homes: [current.home].into(), fence: self.summary.fence });
+        }
+        self.summary.homes.insert(current.home, current.difference);
+        self.next_home(out);
+    }
+
+    fn finish(&mut self, complete: bool, out: &mut Vec<Output>) {
+        self.done = true;
+        self.current = None;
+        let homes = std::mem::take(&mut self.summary.homes);
+        out.push(Output::Finished(Summary { complete, homes, ..self.summary.clone() }));
+    }
+}
+
+/// What the present home wants next.
+enum Step {
+    Needs(Vec<(Of, Option<Place>)>),
+    Piece,
+    Done,
+}
+
+impl Current {
+    fn new(home: Home, fence: Stamp, piece_elements: usize) -> Self {
+        let merge = Merge::new(fence, piece_elements.max(1));
+        let difference = Difference::default();
+        Self { home, merge, pulling: None, pushing: None, ended: false, met: true, difference }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.pulling.is_some() || self.pushing.is_some()
+    }
+
+    fn go_on(&mut self) -> Step {
+        if self.ended {
+            return Step::Done;
+        }
+        match self.merge.go_on() {
+            Progress::Needs(needs) => Step::Needs(needs),
+            Progress::Piece { ended } => {
+                self.ended = ended;
+                self.difference.in_pieces |= !ended;
+                Step::Piece
+            }
+        }
+    }
+
+    /// Turns the piece into what is to be pulled and pushed. What is not repaired in this direction stays missing.
+    fn take_piece(&mut self, direction: Direction) -> [BTreeSet<RecordId>; 2] {
+        let piece = std::mem::take(&mut self.merge.piece);
+        let ids = |elements: &BTreeSet<Element>| elements.iter().map(|element| element.id).collect::<BTreeSet<_>>();
+        let (here, there) = (ids(&piece.here), ids(&piece.there));
+        let unlike: BTreeSet<_> = here.intersection(&there).copied().collect();
+        self.difference.unlike += unlike.len() as u64;
+        let lacking = |elements: BTreeSet<Element>| {
+            elements.into_iter().filter(|element| !unlike.contains(&element.id)).collect::<BTreeSet<_>>()
+        };
+        let (lacking_here, lacking_there) = (lacking(piece.there), lacking(piece.here));
+        let sent = |ids: &BTreeSet<_>, lacking| (!ids.is_empty()).then(|| Sent { ids: ids.clone(), lacking });
+        self.pulling = sent(&there, lacking_here);
+        if direction == Direction::Pull {
+            lacking_there.iter().for_each(|element| self.difference.missing_there.add(element));
+            return [there, BTreeSet::new()];
+        }
+        self.pushing = sent(&here, lacking_there);
+        [there, here]
+    }
+
+    fn pulled(&mut self, stored: &BTreeSet<RecordId>) -> Result<(), Disorder> {
+        let sent = self.pulling.take().ok_or(Disorder)?;
+        self.met &= sent.ids.is_subset(stored);
+        sent.note(stored, &mut self.difference.missing_here);
+        Ok(())
+    }
+
+    fn pushed(&mut self, stored: &BTreeSet<RecordId>) -> Result<(), Disorder> {
+        let sent = self.pushing.take().ok_or(Disorder)?;
+        sent.note(stored, &mut self.difference.missing_there);
+        Ok(())
+    }
+}
+
+/// What is under way one way.
+#[derive(Clone, Debug)]
+struct Sent {
+    ids: BTreeSet<RecordId>,
+    /// Those of them that the receiver has in no form.
+    lacking: BTreeSet<Element>,
+}
+
+impl Sent {
+    /// Notes what is still missing although it was sent.
+    fn note(&self, stored: &BTreeSet<RecordId>, missing: &mut Missing) {
+        self.lacking.iter().filter(|element| !stored.contains(&element.id)).for_each(|element| missing.add(element));
+    }
+}
