@@ -6,7 +6,7 @@
 
 use crate::chance::Chance;
 use crate::client::{Answer, Lost, Request};
-use crate::cluster::{Cluster, Process};
+use crate::cluster::{Cluster, Process, Shape};
 use crate::invariants::Invariant;
 use crate::scenario::Scenario;
 use crate::trace::Now;
@@ -95,27 +95,29 @@ pub struct Run {
 
 /// Runs one seed of a scenario. A panic of a node is a panic here.
 pub fn run(scenario: &Scenario, seed: u64, now: Now) -> Outcome {
-    let chance = Chance::of(seed);
-    let mut run = Run {
-        cluster: Cluster::new((scenario.shape)(), &chance, now),
-        chance: chance.branch("scenario", 0),
-        figures: Figures::default(),
-        invariants: (scenario.invariants)(),
-        gone: BTreeSet::new(),
-        faults: Vec::new(),
-        watched: 0,
-    };
+    let mut run = Run::new((scenario.shape)(), (scenario.invariants)(), seed, now);
     let failure = run.phases(scenario).err();
     run.finish();
     Outcome { failure, simulated: run.cluster.elapsed(), figures: run.figures }
 }
 
 impl Run {
-    fn phases(&mut self, scenario: &Scenario) -> Result<(), Failure> {
-        for node in 0..self.cluster.nodes() {
-            self.cluster.start(node);
+    /// A run in which nothing has happened yet, and in which `invariants` watch.
+    pub fn new(shape: Shape, invariants: Vec<Box<dyn Invariant>>, seed: u64, now: Now) -> Self {
+        let chance = Chance::of(seed);
+        Self {
+            cluster: Cluster::new(shape, &chance, now),
+            chance: chance.branch("scenario", 0),
+            figures: Figures::default(),
+            invariants,
+            gone: BTreeSet::new(),
+            faults: Vec::new(),
+            watched: 0,
         }
-        self.until_ready(scenario.liveness_max)?;
+    }
+
+    fn phases(&mut self, scenario: &Scenario) -> Result<(), Failure> {
+        self.start_all(scenario.liveness_max)?;
         self.cluster.set_writing(true);
         (scenario.faults)(self)?;
         self.mend();
@@ -124,6 +126,18 @@ impl Run {
         self.cluster.set_writing(false);
         self.until("no write is under way", scenario.liveness_max, |run| run.cluster.history().pending() == 0)?;
         self.check()
+    }
+
+    /// Starts all nodes and waits until they are ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::until_ready`].
+    pub fn start_all(&mut self, limit: Duration) -> Result<(), Failure> {
+        for node in 0..self.cluster.nodes() {
+            self.cluster.start(node);
+        }
+        self.until_ready(limit)
     }
 
     /// Takes one step of a millisecond.
@@ -291,7 +305,12 @@ impl Run {
         }
     }
 
-    fn check(&mut self) -> Result<(), Failure> {
+    /// Checks the invariants, the cluster being at rest.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Violated`]; as [`Run::step`].
+    pub fn check(&mut self) -> Result<(), Failure> {
         let mut invariants = std::mem::take(&mut self.invariants);
         let checked = invariants.iter_mut().try_for_each(|invariant| {
             invariant.check(self)?.map_err(|detail| Failure::Violated { invariant: invariant.name(), detail })

@@ -50,6 +50,8 @@ struct State {
     failing_syncs: u32,
     /// The call at which the power fails.
     fuse: Option<u64>,
+    /// Syncs do nothing.
+    lies: bool,
 }
 
 impl HostDisk {
@@ -62,6 +64,7 @@ impl HostDisk {
             owed: Duration::ZERO,
             failing_syncs: 0,
             fuse: None,
+            lies: false,
         })))
     }
 
@@ -73,6 +76,12 @@ impl HostDisk {
     /// Makes the next sync fail, with everything that was written since the last one lost to the disk.
     pub fn fail_next_sync(&self) {
         self.state().failing_syncs += 1;
+    }
+
+    /// Makes all syncs from now on do nothing and say that all is well, as disks did that sold their cache for speed. With
+    /// it every promise of durability is void: it is there so that tests see invariants fail.
+    pub fn lie(&self) {
+        self.state().lies = true;
     }
 
     /// Makes the power fail at the `call`-th call from now on, from 1: it and all after it fail. Whoever drives the
@@ -126,8 +135,8 @@ impl HostDisk {
         state.memory.clone()
     }
 
-    /// The disk, for a sync.
-    fn sync(&self) -> MemoryDisk {
+    /// The disk, for a sync, if it is to be done.
+    fn sync(&self) -> Option<MemoryDisk> {
         let mut state = self.state();
         let Timing { sync_min, sync_max, .. } = state.timing;
         let time = state.chance.between(sync_min, sync_max);
@@ -136,7 +145,7 @@ impl HostDisk {
             state.failing_syncs -= 1;
             state.memory.fail_at(1, Fault::Once);
         }
-        state.memory.clone()
+        (!state.lies).then(|| state.memory.clone())
     }
 
     fn file(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
@@ -176,7 +185,7 @@ impl Disk for HostDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.sync().sync_dir(dir)
+        self.sync().map_or(Ok(()), |disk| disk.sync_dir(dir))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -231,13 +240,11 @@ impl DiskFile for HostFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.disk.sync();
-        self.file.sync_data()
+        self.disk.sync().map_or(Ok(()), |_| self.file.sync_data())
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        self.disk.sync();
-        self.file.sync_all()
+        self.disk.sync().map_or(Ok(()), |_| self.file.sync_all())
     }
 }
 
