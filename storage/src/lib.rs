@@ -6,6 +6,7 @@
 //! [`store::Store`] is what the rest of the node uses; [`log`] is the truth below it, [`index`] what finds things in it,
 //! [`stored`] a record as it is read in place.
 
+pub mod control;
 pub mod disk;
 pub mod index;
 pub mod log;
