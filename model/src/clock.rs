@@ -104,16 +104,61 @@ impl Clock {
     ///
     /// [`ClockError::Exhausted`] after the last stamp of all.
     pub fn now(&mut self, wall_ms: u64) -> Result<Tick, ClockError> {
-        let next = self.last.next().ok_or(ClockError::Exhausted(self.last))?;
-        let stamp = Stamp::new(wall_ms, 0).map_or(next, |wall| wall.max(next));
-        let ceiling = (stamp > self.ceiling).then(|| {
-            let reserved = Stamp::new(wall_ms.saturating_add(CEILING_RESERVE_MS), 0).unwrap_or(Stamp::MAX);
-            let just_above = Stamp::new(self.last.ms() + 1, 0).unwrap_or(Stamp::MAX);
-            reserved.max(just_above).max(stamp)
-        });
+        let stamp = self.next(wall_ms)?;
+        let ceiling = (stamp > self.ceiling).then(|| self.ceiling_for(stamp, wall_ms));
         self.last = stamp;
         self.ceiling = ceiling.unwrap_or(self.ceiling);
         Ok(Tick { stamp, ceiling })
+    }
+
+    /// Gives the next stamp as [`Clock::now`] does, if it does not lie above the ceiling; `None` if it does, and nothing
+    /// has changed then.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn below_ceiling(&mut self, wall_ms: u64) -> Result<Option<Stamp>, ClockError> {
+        let stamp = self.next(wall_ms)?;
+        if stamp > self.ceiling {
+            return Ok(None);
+        }
+        self.last = stamp;
+        Ok(Some(stamp))
+    }
+
+    /// The ceiling to be logged now, if less than half of [`CEILING_RESERVE_MS`] is left below the present one and there
+    /// is a higher one to reserve.
+    pub fn due_ceiling(&self, wall_ms: u64) -> Option<Stamp> {
+        let is_low = self.ceiling.ms() < wall_ms.max(self.last.ms()).saturating_add(CEILING_RESERVE_MS / 2);
+        is_low.then(|| self.next_ceiling(wall_ms)).flatten()
+    }
+
+    /// The ceiling that would be reserved now, if it lies above the present one.
+    pub fn next_ceiling(&self, wall_ms: u64) -> Option<Stamp> {
+        let stamp = self.next(wall_ms).unwrap_or(Stamp::MAX);
+        Some(self.ceiling_for(stamp, wall_ms)).filter(|ceiling| *ceiling > self.ceiling)
+    }
+
+    /// Takes note that a ceiling is durable.
+    pub fn reserved(&mut self, ceiling: Stamp) {
+        self.ceiling = self.ceiling.max(ceiling);
+    }
+
+    /// Gives no stamp at or before `stamp` from now on; the ceiling stays.
+    pub fn raise(&mut self, stamp: Stamp) {
+        self.last = self.last.max(stamp);
+    }
+
+    /// The next stamp, not given yet.
+    fn next(&self, wall_ms: u64) -> Result<Stamp, ClockError> {
+        let next = self.last.next().ok_or(ClockError::Exhausted(self.last))?;
+        Ok(Stamp::new(wall_ms, 0).map_or(next, |wall| wall.max(next)))
+    }
+
+    fn ceiling_for(&self, stamp: Stamp, wall_ms: u64) -> Stamp {
+        let reserved = Stamp::new(wall_ms.saturating_add(CEILING_RESERVE_MS), 0).unwrap_or(Stamp::MAX);
+        let just_above = Stamp::new(self.last.ms() + 1, 0).unwrap_or(Stamp::MAX);
+        reserved.max(just_above).max(stamp)
     }
 
     /// Takes note of a peer's stamp, so that what this node accepts later is stamped later.
@@ -128,7 +173,7 @@ impl Clock {
         if ahead_ms > self.offset_ms_max {
             return Err(ClockError::TooFarAhead { stamp, ahead_ms, offset_ms_max: self.offset_ms_max });
         }
-        self.last = self.last.max(stamp);
+        self.raise(stamp);
         Ok(())
     }
 
@@ -179,6 +224,8 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Event {
         Stamp { wall_step_ms: i64 },
+        StampBelow { wall_step_ms: i64 },
+        Reserve { due: bool },
         Observe { ahead_ms: i64, counter: u16 },
         Restart { log_kept: bool },
     }
@@ -187,6 +234,8 @@ mod tests {
         prop_oneof![
             6 => (-50_i64..2_000).prop_map(|wall_step_ms| Event::Stamp { wall_step_ms }),
             2 => Just(Event::Stamp { wall_step_ms: 0 }),
+            4 => (-50_i64..400).prop_map(|wall_step_ms| Event::StampBelow { wall_step_ms }),
+            3 => any::<bool>().prop_map(|due| Event::Reserve { due }),
             2 => (-20_000_i64..20_000, any::<u16>()).prop_map(|(ahead_ms, counter)| Event::Observe { ahead_ms, counter }),
             1 => any::<bool>().prop_map(|log_kept| Event::Restart { log_kept }),
         ]
@@ -208,6 +257,32 @@ mod tests {
                         prop_assert!(tick.stamp <= durable);
                         prop_assert!(tick.stamp.ms() >= wall);
                         given = tick.stamp;
+                    }
+                    Event::StampBelow { wall_step_ms } => {
+                        wall = wall.saturating_add_signed(wall_step_ms);
+                        let before = clock.last();
+                        match clock.below_ceiling(wall).unwrap() {
+                            Some(stamp) => {
+                                prop_assert!(stamp > given && stamp <= durable && stamp.ms() >= wall);
+                                given = stamp;
+                            }
+                            None => {
+                                prop_assert_eq!(clock.last(), before);
+                                prop_assert!(clock.due_ceiling(wall).is_some());
+                            }
+                        }
+                    }
+                    Event::Reserve { due } => {
+                        let ceiling = if due { clock.due_ceiling(wall) } else { clock.next_ceiling(wall) };
+                        if let Some(ceiling) = ceiling {
+                            prop_assert!(ceiling > durable && ceiling >= clock.last());
+                            durable = ceiling;
+                            clock.reserved(ceiling);
+                        }
+                        if !due {
+                            prop_assert!(clock.below_ceiling(wall).unwrap().is_some_and(|stamp| stamp > given));
+                            given = clock.last();
+                        }
                     }
                     Event::Observe { ahead_ms, counter } => {
                         let stamp = Stamp::new(wall.saturating_add_signed(ahead_ms), counter).unwrap();

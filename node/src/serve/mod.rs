@@ -128,7 +128,7 @@ impl Node {
         let identity = Identity::load_or_create(disk.as_ref(), &settings.data_dir, &wal_dir, secret)?;
         let setup = opening::setup(settings, &world, &state, &identity)?;
         let engine = setup.engine;
-        let (mut appender, reader, report) = Store::open(setup)?;
+        let (appender, reader, report) = Store::open(setup)?;
         opening::tell(&report);
         if settings.accept_clock_jump {
             appender.clock().accept_jump(clock.wall_ms(), millis(clock.monotonic()));

@@ -78,6 +78,15 @@ impl Knowledge for Needs<'_> {
 }
 
 impl Compactor {
+    /// Whether `damaged/` holds a copy of bytes of a segment, whichever its generation was.
+    ///
+    /// # Errors
+    ///
+    /// What the disk says.
+    pub fn has_copies(&self, segment: u32) -> io::Result<bool> {
+        Ok(!self.shared.copies(segment)?.is_empty())
+    }
+
     /// Rewrites a sealed segment with the frames for which `keep` says true; it is asked for all but seals and tables.
     ///
     /// As [`Compactor::compact_knowing`], by a caller that does not know what damaged frames were.

@@ -188,11 +188,18 @@ impl Shared {
     /// Removes every copy in `damaged/` of bytes of a segment, whichever its generation was.
     pub(super) fn remove_copies(&self, number: u32) -> io::Result<()> {
         let dir = self.dir.join(DAMAGED);
-        let stem = format!("{number:010}-");
-        for name in self.disk.list(&dir)?.iter().filter(|name| name.starts_with(&stem)) {
+        for name in self.copies(number)? {
             self.disk.remove(&dir.join(name))?;
         }
         self.disk.sync_dir(&dir)
+    }
+
+    /// The names of these copies.
+    pub(super) fn copies(&self, number: u32) -> io::Result<Vec<String>> {
+        let stem = format!("{number:010}-");
+        let mut names = self.disk.list(&self.dir.join(DAMAGED))?;
+        names.retain(|name| name.starts_with(&stem));
+        Ok(names)
     }
 }
 

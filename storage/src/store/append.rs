@@ -3,21 +3,19 @@
 //! A call is one batch in the log with one sync, then one batch in the index, and only then an answer: what is answered is
 //! durable and visible. It never writes what is known already, and never brings back what was erased.
 
+use super::Reader;
 use super::change::Changes;
-use super::elements::UNREADABLE;
-use super::error::{AppendError, EraseError, ReadError, StoreError};
+use super::error::{AppendError, ReadError, StoreError};
 use super::maintain::Maintenance;
-use super::read::Lookup;
+use super::merge::Role;
+use super::plan::{Plan, Verdict};
 use super::shared::{Shared, State, Writer};
 use super::summary::Summary;
-use super::{Erasure, Reader};
-use crate::index::entry::IdEntry;
-use crate::log::{Frame, Log, LogError, Lost, RecordKind, SpareJob, StoredRecord};
-use crate::stored;
-use model::clock::Clock;
-use model::{AgentId, Home, Record, RecordId, Signature, Stamp, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use crate::log::{Frame, Log, LogError, SpareJob};
+use model::clock::{Clock, ClockError};
+use model::{Record, RecordId, Stamp};
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard};
 
 /// What became of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,36 +40,12 @@ pub enum Appended {
 #[derive(Debug)]
 pub struct Appender {
     log: Log,
-    clock: Clock,
     shared: Arc<Shared>,
 }
 
-/// A record that is to be written.
-struct Pending {
-    id: RecordId,
-    home: Home,
-    stamp: Stamp,
-    kind: RecordKind,
-    archive: Vec<u8>,
-    signatures: Vec<Signature>,
-}
-
-impl Pending {
-    fn new(record: &Record, stamp: Stamp) -> Result<Self, AppendError> {
-        let (kind, archive) = stored::encode(record.envelope()).map_err(AppendError::Archive)?;
-        let signatures = record.envelope().signatures().to_vec();
-        Ok(Self { id: record.id(), home: record.home(), stamp, kind, archive, signatures })
-    }
-
-    fn frame(&self) -> Frame<'_> {
-        let Self { id, home, stamp, kind, ref archive, .. } = *self;
-        Frame::Record(StoredRecord { home, stamp, kind, id, archive })
-    }
-}
-
 impl Appender {
-    pub(super) fn new(log: Log, clock: Clock, shared: Arc<Shared>) -> Self {
-        Self { log, clock, shared }
+    pub(super) fn new(log: Log, shared: Arc<Shared>) -> Self {
+        Self { log, shared }
     }
 
     /// Stores records that are not known yet and stamps them. `wall_ms` is milliseconds since the Unix epoch.
@@ -87,81 +61,47 @@ impl Appender {
         let shared = Arc::clone(&self.shared);
         let mut writer = shared.writer();
         shared.must_be_ready()?;
-        // Times handed out to queries so far lie below every stamp given now.
-        let mut clock = raised(self.clock.clone(), shared.moment().begin(self.clock.last(), wall_ms));
-        let mut plan = Plan::new(&mut clock, wall_ms, self.log.frame_bytes_max());
-        let answers = records.iter().map(|record| plan.admit(&shared, record)).collect::<Result<Vec<_>, _>>();
-        let Plan { ceiling, pending, unknown, .. } = plan;
-        if answers.is_err() || pending.is_empty() {
-            shared.moment().land();
-        } else {
-            shared.moment().stamped(clock.last(), clock.ceiling());
-            let ceiling = ceiling.map(|ceiling| Frame::Ceiling { ceiling });
-            let frames: Vec<_> = ceiling.into_iter().chain(pending.iter().map(Pending::frame)).collect();
-            let written = self.write(&mut writer, &frames, &unknown);
-            // A stamp is never given twice, and a ceiling counts only once it is durable.
-            self.clock = if written.is_ok() { clock } else { raised(self.clock.clone(), clock.last()) };
-            written?;
-            shared.publish_stamp(self.clock.last());
+        let mut plan = Plan::new(self.frame_bytes_max());
+        let verdicts = records.iter().map(|record| plan.admit(&shared, record, Role::Owned, None));
+        let verdicts = verdicts.collect::<Result<Vec<_>, _>>()?;
+        if !plan.is_empty() {
+            let ceiling = self.stamp(&mut plan, wall_ms)?;
+            let ceiling_frame = ceiling.map(|ceiling| Frame::Ceiling { ceiling });
+            let frames: Vec<_> = ceiling_frame.into_iter().chain(plan.frames()).collect();
+            self.write(&mut writer, &frames, &plan.unknown)?;
+            ceiling.into_iter().for_each(|ceiling| shared.clock().reserved(ceiling));
+            shared.publish_stamp(shared.clock().last());
         }
-        answers
+        let answer = |verdict| match verdict {
+            Verdict::Created(place) => Appended::Created { stamp: plan.stamp_at(place) },
+            Verdict::Exists(place) => Appended::Exists { stamp: plan.stamp_at(place) },
+            Verdict::Erased => Appended::Erased,
+            Verdict::TooLarge => Appended::TooLarge,
+        };
+        Ok(verdicts.into_iter().map(answer).collect())
     }
 
-    /// Lets the time of queries go on while nobody writes: logs a new ceiling if the last one lies
-    /// [`super::moment::BEHIND_MS_MAX`] behind `wall_ms`. To be called now and then. Cost: one sync then, else nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`Appender::append`]; then the time stands still as before.
-    pub fn keep_time(&mut self, wall_ms: u64) -> Result<(), AppendError> {
-        let shared = Arc::clone(&self.shared);
-        if !shared.moment().is_behind(wall_ms) {
-            return Ok(());
+    /// Gives the records of a plan their stamps: above every time handed out to queries so far, and above every other
+    /// stamp, whatever becomes of these. Returns the ceiling that has to go to the log ahead of them, if one has; it
+    /// counts only once it is durable.
+    fn stamp(&self, plan: &mut Plan, wall_ms: u64) -> Result<Option<Stamp>, AppendError> {
+        let mut clock = self.shared.clock();
+        let mut moment = self.shared.moment();
+        let floor = moment.begin(clock.last(), wall_ms);
+        clock.raise(floor);
+        let (mut ahead, mut ceiling, mut last) = (clock.clone(), None, Stamp::ZERO);
+        let stamped = plan.stamp(|| {
+            let tick = ahead.now(wall_ms)?;
+            ceiling = tick.ceiling.or(ceiling);
+            last = tick.stamp;
+            Ok::<_, ClockError>(tick.stamp)
+        });
+        clock.raise(ahead.last());
+        match stamped {
+            Ok(()) => moment.stamped(last, ahead.ceiling()),
+            Err(_) => moment.land(),
         }
-        let mut writer = shared.writer();
-        shared.must_be_ready()?;
-        let mut clock = raised(self.clock.clone(), shared.moment().begin(self.clock.last(), wall_ms));
-        let Some(ceiling) = clock.now(wall_ms).ok().and_then(|tick| tick.ceiling) else {
-            shared.moment().land();
-            return Ok(());
-        };
-        shared.moment().stamped(clock.last(), clock.ceiling());
-        let written = self.write(&mut writer, &[Frame::Ceiling { ceiling }], &BTreeSet::new());
-        self.clock = if written.is_ok() { clock } else { raised(self.clock.clone(), clock.last()) };
-        written
-    }
-
-    /// Erases the body of a record: an `erased` frame is durable and the body can no longer be found when this returns.
-    /// It leaves the log when [`Maintenance::compact`] has rewritten its segment. Erasing again changes nothing and
-    /// returns the first erasure. `eraser` is the key that ordered it, `at` when. The signatures digest of a record that
-    /// is damaged is all zero. Cost: two syncs; of a damaged record a look at the whole index besides.
-    ///
-    /// # Errors
-    ///
-    /// [`EraseError::NotFound`] for an id that is not known here, and the others.
-    pub fn erase(&mut self, id: RecordId, eraser: AgentId, at: Timestamp) -> Result<Erasure, EraseError> {
-        let shared = Arc::clone(&self.shared);
-        let mut writer = shared.writer();
-        shared.must_be_ready()?;
-        let (home, stamp, signatures, lost) = match shared.lookup(&id).map_err(AppendError::Index)? {
-            Lookup::Absent => return Err(EraseError::NotFound),
-            Lookup::Erased(erasure) => return Ok(erasure),
-            Lookup::Found(record) => (record.home(), record.stamp(), record.signatures_digest(), None),
-            Lookup::Damaged(position) => match shared.id_entry(&id).map_err(AppendError::Index)? {
-                Some(IdEntry { position, length, home, stamp, kind, erased: false }) => {
-                    let lost = Lost { home, stamp, position, length, kind: Some(kind), id };
-                    (home, stamp, UNREADABLE, Some(Frame::Lost(lost)))
-                }
-                _ => return Err(EraseError::Damaged(position)),
-            },
-        };
-        let frame = Frame::Erased { home, stamp, id, signatures, eraser, erased_at: at };
-        self.free_for_compaction(&mut writer, &id)?;
-        let frames: Vec<_> = lost.into_iter().chain([frame]).collect();
-        self.write(&mut writer, &frames, &BTreeSet::new())?;
-        // Once more, in a batch of its own: a damaged frame must not bring the record back.
-        self.write(&mut writer, &[frame], &BTreeSet::new())?;
-        Ok(Erasure { id, home, stamp, signatures, eraser, at })
+        Ok(stamped.map(|()| ceiling)?)
     }
 
     /// Stops in order, so that the next start need not check the index. Readers get [`ReadError::Closed`] from now on.
@@ -205,8 +145,22 @@ impl Appender {
     }
 
     /// The clock that gives the stamps, for its health and for accepting a jump.
-    pub fn clock(&mut self) -> &mut Clock {
-        &mut self.clock
+    pub fn clock(&self) -> MutexGuard<'_, Clock> {
+        self.shared.clock()
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The longest frame that the log takes, in bytes.
+    pub(super) fn frame_bytes_max(&self) -> usize {
+        self.log.frame_bytes_max()
+    }
+
+    /// The segment that takes appends.
+    pub(super) fn open_segment(&self) -> u32 {
+        self.log.end().segment
     }
 
     /// The segments of the log that are sealed, ascending.
@@ -214,24 +168,15 @@ impl Appender {
         self.log.sealed_segments()
     }
 
-    /// Ends the open segment if the body is in it: only a sealed one can be rewritten without it.
-    fn free_for_compaction(&mut self, writer: &mut Writer, id: &RecordId) -> Result<(), AppendError> {
-        let entry = self.shared.id_entry(id).map_err(AppendError::Index)?;
-        if entry.is_some_and(|entry| entry.position.segment == self.log.end().segment) {
-            self.end_segment(writer)?;
-        }
-        Ok(())
-    }
-
     /// Seals the open segment; the index then reflects the seal.
-    fn end_segment(&mut self, writer: &mut Writer) -> Result<(), LogError> {
+    pub(super) fn end_segment(&mut self, writer: &mut Writer) -> Result<(), LogError> {
         let ended = self.log.roll_early();
         self.shared.catch_up_behind(writer);
         ended
     }
 
     /// One batch in the log, then one in the index, which does not know the ids in `unknown`: they need not be looked up.
-    fn write(
+    pub(super) fn write(
         &mut self,
         writer: &mut Writer,
         frames: &[Frame<'_>],
@@ -256,7 +201,7 @@ impl Appender {
             }
         };
         let end = self.log.end();
-        let mut rewrites = 0;
+        let (mut rewrites, mut discharges) = (0, 0);
         let applied = shared.with_index(|index| {
             let mut changes = Changes::new(index, &shared.log, writer.summary.counts, shared.place.set_key);
             for (position, frame) in positions.iter().zip(frames) {
@@ -268,7 +213,7 @@ impl Appender {
                     changes.take(*position, frame)?;
                 }
             }
-            rewrites = u64::from(changes.rewrote());
+            (rewrites, discharges) = (u64::from(changes.rewrote), u64::from(changes.discharged));
             let summary = Summary { ids: end, postings: end, counts: changes.counts };
             let (mut batch, set) = changes.into_batch(&mut shared.sums())?;
             batch.put(Summary::key(), summary.encode());
@@ -277,6 +222,7 @@ impl Appender {
             Ok(summary)
         });
         writer.rewrites += rewrites;
+        writer.discharges += discharges;
         match applied {
             Ok(summary) => {
                 writer.summary = summary;
@@ -292,114 +238,8 @@ impl Appender {
     }
 }
 
-/// `clock`, giving no stamp at or before `last`; its ceiling stays.
-fn raised(mut clock: Clock, last: Stamp) -> Clock {
-    match clock.observe(last, last.ms()) {
-        Ok(()) => clock,
-        Err(error) => unreachable!("a stamp is not ahead of its own time: {error}"),
-    }
-}
-
-/// What one call is going to write.
-struct Plan<'a> {
-    clock: &'a mut Clock,
-    wall_ms: u64,
-    ceiling: Option<Stamp>,
-    pending: Vec<Pending>,
-    /// Where in `pending` an id is.
-    places: BTreeMap<RecordId, usize>,
-    /// The ids in `pending` that have no entry in the index.
-    unknown: BTreeSet<RecordId>,
-    /// The longest frame that the log takes, in bytes.
-    frame_bytes_max: usize,
-}
-
-impl<'a> Plan<'a> {
-    fn new(clock: &'a mut Clock, wall_ms: u64, frame_bytes_max: usize) -> Self {
-        let (pending, places, unknown) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-        Self { clock, wall_ms, ceiling: None, pending, places, unknown, frame_bytes_max }
-    }
-
-    fn admit(&mut self, shared: &Shared, record: &Record) -> Result<Appended, AppendError> {
-        let signatures = record.envelope().signatures();
-        if let Some(earlier) = self.places.get(&record.id()).and_then(|place| self.pending.get_mut(*place)) {
-            let stamp = earlier.stamp;
-            if signatures < earlier.signatures.as_slice() {
-                *earlier = Pending::new(record, stamp)?;
-            }
-            return Ok(Appended::Exists { stamp });
-        }
-        let known = shared.known(&record.id()).map_err(AppendError::Index)?;
-        if matches!(known, Known::No) {
-            self.unknown.insert(record.id());
-        }
-        match known {
-            Known::No | Known::Gone => {
-                let Some(pending) = self.pending(record, Stamp::ZERO)? else { return Ok(Appended::TooLarge) };
-                let tick = self.clock.now(self.wall_ms)?;
-                self.ceiling = tick.ceiling.or(self.ceiling);
-                self.add(Pending { stamp: tick.stamp, ..pending });
-                Ok(Appended::Created { stamp: tick.stamp })
-            }
-            Known::Erased => Ok(Appended::Erased),
-            Known::Sound { stamp, signatures: known } => {
-                if signatures < known.as_slice() {
-                    self.pending(record, stamp)?.into_iter().for_each(|pending| self.add(pending));
-                }
-                Ok(Appended::Exists { stamp })
-            }
-            // What the disk lost comes back with the envelope.
-            Known::Damaged { stamp } => {
-                let Some(pending) = self.pending(record, stamp)? else { return Ok(Appended::TooLarge) };
-                self.add(pending);
-                Ok(Appended::Exists { stamp })
-            }
-        }
-    }
-
-    /// What is to be written of `record`; `None` if it does not fit in a segment.
-    fn pending(&self, record: &Record, stamp: Stamp) -> Result<Option<Pending>, AppendError> {
-        let pending = Pending::new(record, stamp)?;
-        Ok((pending.frame().length() <= self.frame_bytes_max).then_some(pending))
-    }
-
-    fn add(&mut self, pending: Pending) {
-        self.places.insert(pending.id, self.pending.len());
-        self.pending.push(pending);
-    }
-}
-
-/// What the store holds of an id.
-enum Known {
-    /// It has no entry.
-    No,
-    /// It has an entry, and there is no record of it any more.
-    Gone,
-    Erased,
-    Sound {
-        stamp: Stamp,
-        signatures: Vec<Signature>,
-    },
-    Damaged {
-        stamp: Stamp,
-    },
-}
-
 impl Shared {
-    fn known(&self, id: &RecordId) -> Result<Known, ReadError> {
-        let Some(entry) = self.id_entry(id)? else { return Ok(Known::No) };
-        let stamp = entry.stamp;
-        Ok(match self.lookup_at(id, &entry) {
-            Ok(Lookup::Found(record)) => Known::Sound { stamp, signatures: record.signatures() },
-            Ok(Lookup::Erased(_)) => Known::Erased,
-            Ok(Lookup::Absent) => Known::Gone,
-            Ok(Lookup::Damaged(_)) if entry.erased => Known::Erased,
-            Ok(Lookup::Damaged(_)) | Err(ReadError::Archive(_)) => Known::Damaged { stamp },
-            Err(error) => return Err(error),
-        })
-    }
-
-    fn must_be_ready(&self) -> Result<(), AppendError> {
+    pub(super) fn must_be_ready(&self) -> Result<(), AppendError> {
         match self.state() {
             State::Ready => Ok(()),
             State::Rebuilding { progress, .. } => Err(AppendError::Rebuilding(progress)),

@@ -9,11 +9,11 @@
 
 use super::elements::{UNREADABLE, digest_of};
 use super::error::ReadError;
-use super::summary::{Counts, Garbage, superseded, superseded_key, superseded_segment};
+use super::summary::{Counts, Garbage, superseded, superseded_key, superseded_position};
 use super::sums::{SetChange, Sums};
 use crate::index::entry::{
     IdEntry, Posting, Question, Table, agent_key, agent_question, claim_question, claims_on, position_bytes,
-    predicate_key,
+    predicate_key, votes_on,
 };
 use crate::index::{Batch, Index, IndexError};
 use crate::log::{self, Frame, LogReader, Lost, Position, RecordKind};
@@ -38,6 +38,10 @@ pub(super) struct Changes<'a> {
     pub(super) set: SetChange,
     /// What has become garbage by these changes, by segment.
     garbage: BTreeMap<u32, Garbage>,
+    /// Whether these changes make a record superfluous that is in the log.
+    pub(super) rewrote: bool,
+    /// Whether they take a hint back.
+    pub(super) discharged: bool,
 }
 
 /// What a record is filed under.
@@ -65,6 +69,15 @@ impl Filing {
         claim.or_else(vote).unwrap_or(Self::IdOnly)
     }
 
+    /// The prefix of the postings that its own stands among, if it has one.
+    pub(super) fn prefix(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Claim(question, _) => Some(claims_on(question)),
+            Self::Vote(target) => Some(votes_on(target)),
+            Self::IdOnly => None,
+        }
+    }
+
     /// The key of its posting, if it has one.
     pub(super) fn posting_key(&self, position: Position) -> Option<Vec<u8>> {
         match self {
@@ -79,12 +92,8 @@ impl<'a> Changes<'a> {
     /// No changes yet.
     pub(super) fn new(index: &'a dyn Index, log: &'a LogReader, counts: Counts, set_key: SetKey) -> Self {
         let (batch, set) = (Batch::default(), SetChange::default());
-        Self { index, log, batch, counts, set_key, set, garbage: BTreeMap::new() }
-    }
-
-    /// Whether these changes make something superfluous that is in the log.
-    pub(super) fn rewrote(&self) -> bool {
-        !self.garbage.is_empty()
+        let (garbage, rewrote, discharged) = (BTreeMap::new(), false, false);
+        Self { index, log, batch, counts, set_key, set, garbage, rewrote, discharged }
     }
 
     /// The batch of all changes, and what they change in `sums`, which is to take it up once the batch is applied.
@@ -163,10 +172,10 @@ impl<'a> Changes<'a> {
             Frame::Close { .. }
             | Frame::Ceiling { .. }
             | Frame::HomeDropped { .. }
-            | Frame::Hint(_)
-            | Frame::HintDone { .. }
             | Frame::Seal { .. }
             | Frame::Offsets { .. } => Ok(()),
+            Frame::Hint(record) => self.note_hint(position, length, record),
+            Frame::HintDone { home, id, .. } => self.note_hint_done(position, length, (*home, id)),
             Frame::Lost(lost) => self.note_lost(lost),
         }
     }
@@ -279,12 +288,13 @@ impl<'a> Changes<'a> {
                     self.take_element(&id, &old)?;
                 }
                 self.garbage_at(old.position, old.length, 1);
-                self.erase_superseded(&id)?;
                 let count = self.counts.of(old.kind);
                 *count = count.saturating_sub(1);
             }
             None => {}
         }
+        self.erase_superseded(&id)?;
+        self.erase_hint(home, &id)?;
         self.counts.erased += 1;
         let kind = old.map_or(RecordKind::Opaque, |old| old.kind);
         let entry = IdEntry { position, length, home, stamp, kind, erased: true };
@@ -295,8 +305,9 @@ impl<'a> Changes<'a> {
     /// Every other frame of an erased id is an erased body too; its bytes were counted when it was superseded.
     fn erase_superseded(&mut self, id: &RecordId) -> Result<(), ReadError> {
         for key in self.entries(&superseded(id), &|_| true)?.into_keys() {
-            if let Some(segment) = superseded_segment(&key) {
-                self.garbage.entry(segment).or_default().erased += 1;
+            if let Some(position) = superseded_position(&key) {
+                self.garbage.entry(position.segment).or_default().erased += 1;
+                self.rewrote = true;
             }
             self.batch.delete(key);
         }
@@ -327,10 +338,11 @@ impl<'a> Changes<'a> {
     /// Takes back what [`Changes::file`] filed, also under predicate and authors if no other claim needs it there.
     fn take_back(&mut self, old: &IdEntry) -> Result<(), ReadError> {
         let IdEntry { position, length, stamp, .. } = *old;
-        let filing = match read_posting(self.log, &Posting { position, length, stamp }) {
-            Err(ReadError::Log(log::ReadError::Damaged(_))) => return self.take_back_unread(position),
-            read => Filing::of(&read?),
-        };
+        // A `lost` frame may tell of a body that compaction dropped since.
+        if matches!(self.log.read(position, length), Err(log::ReadError::Damaged(_) | log::ReadError::Gone(_))) {
+            return self.take_back_unread(position);
+        }
+        let filing = Filing::of(&read_posting(self.log, &Posting { position, length, stamp })?);
         filing.posting_key(old.position).into_iter().for_each(|key| self.batch.delete(key));
         let Filing::Claim(question, authors) = filing else { return Ok(()) };
         let still = self.speakers(&question)?;
@@ -419,7 +431,14 @@ impl<'a> Changes<'a> {
         }
     }
 
+    /// Counts the frame of a record, or of an id that was erased, as garbage.
     fn garbage_at(&mut self, position: Position, length: u32, erased: u32) {
+        self.rewrote = true;
+        self.count_garbage(position, length, erased);
+    }
+
+    /// Counts a frame as garbage.
+    pub(super) fn count_garbage(&mut self, position: Position, length: u32, erased: u32) {
         let garbage = self.garbage.entry(position.segment).or_default();
         garbage.bytes += u64::from(length);
         garbage.erased += erased;

@@ -7,9 +7,11 @@
 use super::change::{Filing, disagrees, frame_length, read_posting, unreadable};
 use super::elements::digest_of;
 use super::error::ReadError;
+use super::hint_entries::hint_entry;
 use super::set;
 use super::shared::{Shared, Writer};
-use super::summary::{Counts, Garbage, Summary};
+use super::summary::{Counts, Garbage, superseded_key};
+use crate::index::entry::hint::{HintEntry, hint, hint_home, hint_home_key, hint_home_value};
 use crate::index::entry::set::{ElementEntry, element, sum_home, sum_key};
 use crate::index::entry::{
     self, IdEntry, Posting, Table, agent_key, agent_question, claims_on, predicate_key, predicate_question,
@@ -46,12 +48,15 @@ pub(super) struct Tally {
     is_damaged: bool,
     /// [`Writer::rewrites`] at the beginning: what was seen before such a change may have been counted otherwise.
     rewrites: u64,
+    /// [`Writer::discharges`] at the beginning; hints come and go too often to begin again for each.
+    discharges: u64,
 }
 
 impl Check {
     /// From the beginning.
-    pub(super) fn new(rewrites: u64) -> Self {
-        Self::Log(Position::START, Tally { rewrites, ..Tally::default() })
+    pub(super) fn new(writer: &Writer) -> Self {
+        let Writer { rewrites, discharges, .. } = *writer;
+        Self::Log(Position::START, Tally { rewrites, discharges, ..Tally::default() })
     }
 }
 
@@ -70,7 +75,7 @@ impl Shared {
 
     /// Compares everything; for `verify`. `progress` is told how much was compared so far.
     pub(super) fn check_all(&self, progress: &mut dyn FnMut(u64)) -> Result<(), ReadError> {
-        let mut check = Some(Check::new(self.writer().rewrites));
+        let mut check = Some(Check::new(&self.writer()));
         let mut compared = 0;
         while let Some(now) = check {
             let (more, next) = self.compare(&self.writer(), now)?;
@@ -117,18 +122,22 @@ impl Comparison<'_> {
         match failed {
             Some(error) => Err(error),
             None if compared == STEP => Ok((compared_in_all, Some(Check::Log(next, tally)))),
-            None if tally.rewrites != writer.rewrites => Ok((compared_in_all, Some(Check::new(writer.rewrites)))),
+            None if tally.rewrites != writer.rewrites => Ok((compared_in_all, Some(Check::new(writer)))),
             None => {
-                self.tally_fits(&tally, &writer.summary)?;
+                let mut counts = writer.summary.counts;
+                if tally.discharges != writer.discharges {
+                    counts.hints = tally.counts.hints;
+                }
+                self.tally_fits(&tally, counts)?;
                 Ok((compared_in_all, Some(Check::Index(Vec::new()))))
             }
         }
     }
 
     /// Whether the index counted as the log counts, and knows which segments have to be compacted.
-    fn tally_fits(&self, tally: &Tally, summary: &Summary) -> Result<(), ReadError> {
-        if !tally.is_damaged && tally.counts != summary.counts {
-            let (found, noted) = (tally.counts, summary.counts);
+    fn tally_fits(&self, tally: &Tally, counts: Counts) -> Result<(), ReadError> {
+        if !tally.is_damaged && tally.counts != counts {
+            let (found, noted) = (tally.counts, counts);
             return Err(IndexError::Disagrees(format!("the log holds {found:?}, the index counts {noted:?}")).into());
         }
         for segment in &tally.erased_in {
@@ -166,10 +175,40 @@ impl Comparison<'_> {
             Frame::Close { .. }
             | Frame::Ceiling { .. }
             | Frame::HomeDropped { .. }
-            | Frame::Hint(_)
-            | Frame::HintDone { .. }
             | Frame::Seal { .. }
             | Frame::Offsets { .. } => Ok(()),
+            Frame::Hint(record) => self.hint(position, frame, record, tally),
+            Frame::HintDone { home, id, .. } => match self.hint_entry(*home, id)? {
+                Some(entry) if entry.position < position => {
+                    Err(disagrees("a delivered hint is", entry.position).into())
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Whether the entries of a hint are there, or it is known that it is not needed any more.
+    fn hint(
+        &self,
+        position: Position,
+        frame: &Frame<'_>,
+        record: &log::StoredRecord<'_>,
+        tally: &mut Tally,
+    ) -> Result<(), ReadError> {
+        let id = &record.id;
+        if self.id_entry(id)?.is_some_and(|entry| entry.erased) {
+            tally.erased_in.insert(position.segment);
+            return Ok(());
+        }
+        match self.hint_entry(record.home, id)? {
+            Some(entry) if entry.position == position => {
+                tally.counts.hints += 1;
+                let fits = entry == hint_entry(position, frame_length(frame), record)
+                    && self.index.get(&hint_home_key(id))? == Some(hint_home_value(record.home));
+                if fits { Ok(()) } else { Err(missing("h or j", position).into()) }
+            }
+            _ if self.index.get(&superseded_key(id, position))?.is_some() => Ok(()),
+            _ => Err(missing("h", position).into()),
         }
     }
 
@@ -278,6 +317,14 @@ impl Comparison<'_> {
                 known.is_some_and(|entry| (entry.home, entry.stamp, entry.erased) == (home, stamp, erased))
             }
             Table::Sum => sum_home(key).is_some(),
+            Table::Hint => {
+                let (home, id) = hint(key).ok_or_else(broken)?;
+                self.hint_is_true(home, &id, &HintEntry::decode(value).ok_or_else(broken)?)?
+            }
+            Table::HintHome => {
+                let (id, home) = hint_home(key, value).ok_or_else(broken)?;
+                self.hint_entry(home, &id)?.is_some()
+            }
             Table::Id => {
                 let id = entry::entry_id(key).ok_or_else(broken)?;
                 self.id_entry_is_true(&id, &IdEntry::decode(value).ok_or_else(broken)?)?
@@ -318,6 +365,16 @@ impl Comparison<'_> {
         Ok(if entry.erased { is_erased } else { is_record })
     }
 
+    /// Whether the frame that an `h` entry names is there. A damaged one is the log's business, not the index's.
+    fn hint_is_true(&self, home: Home, id: &RecordId, entry: &HintEntry) -> Result<bool, ReadError> {
+        let owned = match self.log.read(entry.position, entry.length) {
+            Err(log::ReadError::Damaged(_)) => return Ok(true),
+            Err(log::ReadError::Gone(_)) => return Ok(false),
+            read => read?,
+        };
+        Ok(matches!(owned.frame(), Frame::Hint(record) if record.id == *id && record.home == home))
+    }
+
     /// Whether a posting is where the record it points to is filed, and the record counts.
     fn posting_is_true(&self, key: &[u8], posting: &Posting) -> Result<bool, ReadError> {
         let record = match read_posting(self.log, posting) {
@@ -343,6 +400,11 @@ impl Comparison<'_> {
             if found || failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         failed.map_or(Ok(found), Err)
+    }
+
+    fn hint_entry(&self, home: Home, id: &RecordId) -> Result<Option<HintEntry>, ReadError> {
+        let value = self.index.get(&HintEntry::key(home, id))?;
+        value.map(|value| HintEntry::decode(&value).ok_or_else(|| unreadable("h", id).into())).transpose()
     }
 
     fn id_entry(&self, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {

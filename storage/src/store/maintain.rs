@@ -4,7 +4,7 @@
 
 use super::error::{ReadError, StoreError};
 use super::shared::Shared;
-use super::summary::Garbage;
+use super::summary::{Garbage, all_superseded, superseded, superseded_position};
 use crate::index::entry::{IdEntry, Table, entry_id};
 use crate::log::{Compacted, Damage, Frame, Item, Knowledge, LogError, Lost, Position, Scrubber};
 use crate::stored::StoredRecord;
@@ -66,11 +66,16 @@ impl Maintenance {
         for (segment, before) in self.due()? {
             // What compaction drops must not be missed by an index that a crash takes back in time.
             shared.with_index(|index| Ok(index.flush()?))?;
-            let mut known = Known { shared, erases: before.erased > 0 };
+            let superseded = shared.superseded_in(segment)?;
+            let mut known = Known { shared, erases: before.erased > 0, in_doubt: false };
             let compacted = match shared.compactor.compact_knowing(segment, shared.stamp(), &mut known) {
                 Err(LogError::NotSealed(_)) => continue,
                 compacted => compacted?,
             };
+            let is_clean = !known.in_doubt && compacted.damages.is_empty();
+            // Damaged bytes that were copied aside may be of any frame.
+            let is_gone = is_clean && shared.compactor.has_copies(segment).is_ok_and(|has| !has);
+            let forgotten = if is_gone { superseded } else { Vec::new() };
             let _writer = shared.writer();
             shared.with_index(|index| {
                 let key = Garbage::key(segment);
@@ -80,6 +85,7 @@ impl Maintenance {
                     Garbage { bytes: 0, erased: 0 } => batch.delete(key),
                     left => batch.put(key, left.encode()),
                 }
+                forgotten.into_iter().for_each(|key| batch.delete(key));
                 Ok(index.apply(batch)?)
             })?;
             return Ok(Some(compacted));
@@ -96,7 +102,7 @@ impl Maintenance {
         let mut found = Scrubbed::default();
         let progress = self.scrubber.step(bytes_max, &mut |item| match item {
             Item::Damage(damage) => found.damages.push(damage),
-            Item::Frame(position, Frame::Record(record)) => {
+            Item::Frame(position, Frame::Record(record) | Frame::Hint(record)) => {
                 let computed = StoredRecord::new(&record, record.stamp).and_then(|stored| stored.computed_id());
                 if computed != Some(record.id) {
                     found.misnamed.push((position, record.id));
@@ -132,11 +138,16 @@ impl Maintenance {
 struct Known<'s> {
     shared: &'s Shared,
     erases: bool,
+    /// Of some frame it could not be told whether it is needed.
+    in_doubt: bool,
 }
 
 impl Knowledge for Known<'_> {
     fn needs(&mut self, position: Position, frame: &Frame<'_>) -> bool {
-        self.shared.is_needed(position, frame)
+        self.shared.is_needed(position, frame).unwrap_or_else(|_| {
+            self.in_doubt = true;
+            true
+        })
     }
 
     /// Cost: a look at every `i` entry; only where something is damaged.
@@ -169,26 +180,56 @@ impl Shared {
         self.with_index(|index| Ok(index.get(&Garbage::key(segment))?.is_some()))
     }
 
-    /// Whether the log still needs a frame. When in doubt, it does.
-    fn is_needed(&self, position: Position, frame: &Frame<'_>) -> bool {
+    /// Whether the log still needs a frame.
+    fn is_needed(&self, position: Position, frame: &Frame<'_>) -> Result<bool, ReadError> {
         let unless = |id: &RecordId, obsolete: &dyn Fn(IdEntry) -> bool| {
-            self.id_entry(id).ok().flatten().is_none_or(|entry| !obsolete(entry))
+            Ok::<_, ReadError>(self.id_entry(id)?.is_none_or(|entry| !obsolete(entry)))
         };
         match frame {
             Frame::Record(record) => unless(&record.id, &|entry| entry.erased || entry.position > position),
             // Both copies of an erasure are.
-            Frame::Erased { .. } => true,
+            Frame::Erased { .. } => Ok(true),
             // What stands elsewhere than the frame that it tells of tells a rebuild of an erased body.
-            Frame::Lost(lost) if lost.position != position => true,
+            Frame::Lost(lost) if lost.position != position => Ok(true),
             Frame::Lost(lost) => unless(&lost.id, &|entry| entry.position != position),
             Frame::Stamp { id, stamp, .. } => unless(id, &|entry| entry.erased || entry.stamp != *stamp),
+            Frame::Hint(record) => {
+                let entry = self.hint_entry(record.home, &record.id)?;
+                Ok(entry.is_some_and(|entry| entry.position == position))
+            }
+            // As long as the log holds a hint that it takes back.
+            Frame::HintDone { id, .. } => self.has_superseded_before(position, id),
             Frame::Close { .. }
             | Frame::Ceiling { .. }
             | Frame::HomeDropped { .. }
-            | Frame::Hint(_)
-            | Frame::HintDone { .. }
             | Frame::Seal { .. }
-            | Frame::Offsets { .. } => true,
+            | Frame::Offsets { .. } => Ok(true),
         }
+    }
+
+    /// Whether the log may hold a body of `id` before `position` that is not needed any more.
+    fn has_superseded_before(&self, position: Position, id: &RecordId) -> Result<bool, ReadError> {
+        self.with_index(|index| {
+            let mut found = false;
+            index.scan(&superseded(id), &[], &mut |key, _| {
+                found = superseded_position(key).is_none_or(|before| before < position);
+                if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            Ok(found)
+        })
+    }
+
+    /// The keys of the `superseded` entries of frames in a segment. Cost: a look at all such entries.
+    fn superseded_in(&self, segment: u32) -> Result<Vec<Vec<u8>>, ReadError> {
+        self.with_index(|index| {
+            let mut keys = Vec::new();
+            index.scan(&all_superseded(), &[], &mut |key, _| {
+                if superseded_position(key).is_some_and(|position| position.segment == segment) {
+                    keys.push(key.to_vec());
+                }
+                ControlFlow::Continue(())
+            })?;
+            Ok(keys)
+        })
     }
 }

@@ -10,7 +10,10 @@
 //! after its last write; the appender's `keep_time` lets it go on, at most [`BEHIND_MS_MAX`] behind.
 //!
 //! What this does not cover: an erasure takes a record out of the past, and sending a damaged record again brings it
-//! back there, under its old stamp.
+//! back there, under its old stamp. And records that were stamped elsewhere, or by a [`super::Stamper`], come when they
+//! come: a merge may add at or below a time that was handed out, and may move a record there. What holds of a merge: once
+//! it returned, its stamps that were not ahead of the wall clock lie at or below every time handed out after it; those
+//! ahead of it come to lie there as the wall clock passes them, and never push the time ahead of the wall clock.
 
 use model::Stamp;
 
@@ -37,7 +40,7 @@ pub(super) struct Moment {
 struct Flight {
     /// All of them lie above it.
     base: Stamp,
-    /// The last of them.
+    /// The last of them that is to be seen as soon as they are.
     last: Stamp,
     /// The ceiling above them, which goes to the log with them.
     ceiling: Stamp,
@@ -70,12 +73,13 @@ impl Moment {
         let last = last.max(self.promised);
         if !self.stranded {
             let base = last.max(just_before(wall_ms));
-            self.flight = Some(Flight { base, last: base, ceiling: self.ceiling, written: false });
+            self.flight = Some(Flight { base, last: Stamp::ZERO, ceiling: self.ceiling, written: false });
         }
         last
     }
 
-    /// They are given: the last of them, and the ceiling that goes to the log before them.
+    /// They are given: the last of them that is to be seen at once, and the ceiling that is in the log or goes there before
+    /// them.
     pub(super) fn stamped(&mut self, last: Stamp, ceiling: Stamp) {
         if !self.stranded
             && let Some(flight) = &mut self.flight

@@ -8,7 +8,6 @@ use super::append::Appender;
 use super::change::unreadable;
 use super::check::Check;
 use super::error::{ReadError, StoreError};
-use super::moment::Moment;
 use super::note::{Condition, Note};
 use super::rebuild::STEP_FRAMES;
 use super::shared::{Place, Shared, State, Writer};
@@ -41,7 +40,7 @@ impl Store {
         let clock = Clock::restore(recovery.ceiling, recovery.greatest_stamp, settings.clock_offset_ms_max);
         let last = clock.last().max(Stamp::new(wall_ms, 0).unwrap_or(Stamp::ZERO));
         let place = Place { disk, wal_dir, db_dir, engine, settings, set_key };
-        let shared = Arc::new(Shared::new(place, log.reader(), log.compactor(), last, Moment::new(clock.ceiling())));
+        let shared = Arc::new(Shared::new(place, log.reader(), log.compactor(), last, clock));
         let rebuilt = shared.ready_the_index(&recovery)?;
         if let Some(reason) = rebuilt.as_ref().filter(|reason| !matches!(reason, RebuildReason::NoIndex)) {
             tracing::warn!(%reason, state = ?shared.state(), "the index was set aside and is rebuilt from the log");
@@ -49,7 +48,7 @@ impl Store {
         let checking = shared.checking();
         let report = OpenReport { recovery, rebuilt, state: shared.state(), checking };
         let reader = Reader::new(Arc::clone(&shared));
-        Ok((Appender::new(log, clock, shared), reader, report))
+        Ok((Appender::new(log, shared), reader, report))
     }
 }
 
@@ -157,7 +156,7 @@ impl Shared {
         }
         writer.number = number;
         writer.summary = summary;
-        writer.check = (!trusted).then(|| Check::new(writer.rewrites));
+        writer.check = (!trusted).then(|| Check::new(writer));
         self.publish_check(writer);
         self.put(index);
         self.publish(&summary);

@@ -141,12 +141,20 @@ impl Reader {
         self.shared.stamp()
     }
 
-    /// The time of a query made at `wall_ms`, milliseconds since the Unix epoch: everything stamped at or before it can be
-    /// found now, and nothing that is appended later, not even after a restart, will be stamped so. Never before one
-    /// returned earlier, nor before the stamp of an append that returned. On an idle node it stands still about a second
-    /// after the last stamp. An erasure takes from what is found under it; healing a damaged record adds to it.
+    /// The time of a query made at `wall_ms`, milliseconds since the Unix epoch: everything stamped at or before it that
+    /// this store has taken can be found now, and nothing that [`super::Appender::append`] stores later, not even after a
+    /// restart, will be stamped so. Never before one returned earlier, nor before the stamp of an append that returned, nor
+    /// before one of a merge that returned and was not ahead of the wall clock then. On an idle node it stands still about
+    /// a second after the last stamp. An erasure takes from what is found under it; healing a damaged record adds to it.
+    ///
+    /// What [`super::Appender::merge`] stores later may be stamped at or before it: a record from elsewhere comes under the
+    /// stamp it was given there, and a known one may get a smaller stamp. A [`super::Stamper`] stamps above every moment
+    /// handed out before, but what it stamped is stored only later.
     pub fn now(&self, wall_ms: u64) -> Stamp {
-        self.shared.moment().now(wall_ms)
+        let mut clock = self.shared.clock();
+        let now = self.shared.moment().now(wall_ms);
+        clock.raise(now);
+        now
     }
 
     /// Visits every record from `from` on that is neither erased nor superseded, in log order, until `visit` breaks. What

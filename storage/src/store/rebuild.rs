@@ -33,6 +33,7 @@ struct Ran {
     frames: u64,
     summary: Summary,
     rewrote: bool,
+    discharged: bool,
 }
 
 impl Shared {
@@ -75,6 +76,7 @@ impl Shared {
         let ran = self.with_index(|index| self.run(index, pass, before, end))?;
         writer.summary = ran.summary;
         writer.rewrites += u64::from(ran.rewrote);
+        writer.discharges += u64::from(ran.discharged);
         self.publish(&ran.summary);
         if ran.summary.postings >= end {
             tracing::info!(records = ran.summary.counts.records(), %end, "the index reflects the whole log");
@@ -149,11 +151,11 @@ impl Shared {
             summary.postings = next;
         }
         summary.counts = changes.counts;
-        let rewrote = changes.rewrote();
+        let (rewrote, discharged) = (changes.rewrote, changes.discharged);
         let (mut batch, set) = changes.into_batch(&mut self.sums())?;
         batch.put(Summary::key(), summary.encode());
         index.apply(batch)?;
         self.sums().land(set);
-        Ok(Ran { frames: frames.max(1), summary, rewrote })
+        Ok(Ran { frames: frames.max(1), summary, rewrote, discharged })
     }
 }

@@ -1,7 +1,7 @@
 //! What appender, readers and maintenance share: the log's reader, the index in use, and how far it is.
 //!
 //! Locks are taken in one order: the writer's, then the index's, then the sums', then the published state's, then the
-//! moment's; none of them is held while a caller's code runs. An index that fails is given up here, at once, and nobody calls it again.
+//! clock's, then the moment's; none of them is held while a caller's code runs. An index that fails is given up here, at once, and nobody calls it again.
 
 use super::Settings;
 use super::check::Check;
@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::index::{Engine, Index, IndexError};
 use crate::log::{Compactor, LogReader, Position};
 use model::Stamp;
+use model::clock::Clock;
 use model::set::SetKey;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,8 +46,10 @@ pub(super) struct Writer {
     pub(super) number: u32,
     /// What is still to be compared with the log, after an unclean stop.
     pub(super) check: Option<Check>,
-    /// How often what is in the log was made superfluous by what was written after it.
+    /// How often a record in the log was made superfluous by what was written after it.
     pub(super) rewrites: u64,
+    /// How often a hint was.
+    pub(super) discharges: u64,
 }
 
 /// What the store can do now.
@@ -109,12 +112,15 @@ pub(super) struct Shared {
     /// Changed by those who hold the writer, in step with the index.
     sums: Mutex<Sums>,
     published: RwLock<Published>,
+    /// Gives every stamp of this node; its ceiling is durable.
+    pub(super) clock: Arc<Mutex<Clock>>,
     moment: Mutex<Moment>,
 }
 
 impl Shared {
-    /// With no index yet: it counts as broken until [`Shared::put`]. `stamp` is the time now, `moment` what queries see.
-    pub(super) fn new(place: Place, log: LogReader, compactor: Compactor, stamp: Stamp, moment: Moment) -> Self {
+    /// With no index yet: it counts as broken until [`Shared::put`]. `stamp` is the time now.
+    pub(super) fn new(place: Place, log: LogReader, compactor: Compactor, stamp: Stamp, clock: Clock) -> Self {
+        let moment = Moment::new(clock.ceiling());
         let progress = Progress { done: 0, total: 0 };
         let published = Published {
             state: State::Rebuilding { ids_known: false, progress },
@@ -128,12 +134,13 @@ impl Shared {
             place,
             log,
             compactor,
-            writer: Mutex::new(Writer { summary: Summary::EMPTY, number: 0, check: None, rewrites: 0 }),
+            writer: Mutex::new(Writer { summary: Summary::EMPTY, number: 0, check: None, rewrites: 0, discharges: 0 }),
             slot: RwLock::new(Slot::Broken),
             no_room: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             sums: Mutex::default(),
             published: RwLock::new(published),
+            clock: Arc::new(Mutex::new(clock)),
             moment: Mutex::new(moment),
         }
     }
@@ -146,6 +153,11 @@ impl Shared {
     /// The sums of the homes' sets, as the index has them.
     pub(super) fn sums(&self) -> MutexGuard<'_, Sums> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The clock that gives the stamps.
+    pub(super) fn clock(&self) -> MutexGuard<'_, Clock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which times are moments.

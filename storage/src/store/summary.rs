@@ -5,8 +5,8 @@
 use crate::index::Engine;
 use crate::index::entry::{FORMAT, Table, position_bytes};
 use crate::log::{Position, RecordKind};
-use model::RecordId;
 use model::set::SetKey;
+use model::{Home, RecordId, Stamp};
 
 /// How many records the store holds, erased ones left out unless named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +21,8 @@ pub struct Counts {
     pub opaque: u64,
     /// Ids whose body was erased.
     pub erased: u64,
+    /// Records kept for owners of their home that have not confirmed them; they are no part of this store's own.
+    pub hints: u64,
 }
 
 impl Counts {
@@ -40,7 +42,7 @@ impl Counts {
     }
 }
 
-/// How far the index reflects the log, and what it counted on the way: the entry `m` `state`, 56 bytes.
+/// How far the index reflects the log, and what it counted on the way: the entry `m` `state`, 64 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Summary {
     /// Every frame before it is reflected in the `i` entries.
@@ -56,7 +58,7 @@ impl Summary {
     pub(super) const EMPTY: Self = Self {
         ids: Position::START,
         postings: Position::START,
-        counts: Counts { assertions: 0, votes: 0, aliases: 0, opaque: 0, erased: 0 },
+        counts: Counts { assertions: 0, votes: 0, aliases: 0, opaque: 0, erased: 0, hints: 0 },
     };
 
     /// The key it stands at.
@@ -64,15 +66,15 @@ impl Summary {
         meta_key(b"state")
     }
 
-    /// The value: two positions of 4 + 4 bytes, then the five counts of 8, all little-endian.
+    /// The value: two positions of 4 + 4 bytes, then the six counts of 8, all little-endian.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut value = Vec::with_capacity(56);
+        let mut value = Vec::with_capacity(64);
         for position in [self.ids, self.postings] {
             value.extend(position.segment.to_le_bytes());
             value.extend(position.at.to_le_bytes());
         }
-        let Counts { assertions, votes, aliases, opaque, erased } = self.counts;
-        [assertions, votes, aliases, opaque, erased].iter().for_each(|count| value.extend(count.to_le_bytes()));
+        let Counts { assertions, votes, aliases, opaque, erased, hints } = self.counts;
+        [assertions, votes, aliases, opaque, erased, hints].iter().for_each(|count| value.extend(count.to_le_bytes()));
         value
     }
 
@@ -83,9 +85,10 @@ impl Summary {
         let mut position = || Some(Position { segment: positions.next()?, at: positions.next()? });
         let (ids, postings) = (position()?, position()?);
         let (counts, rest) = counts.as_chunks::<8>();
-        let counts: [[u8; 8]; 5] = counts.try_into().ok()?;
-        let [assertions, votes, aliases, opaque, erased] = counts.map(u64::from_le_bytes);
-        rest.is_empty().then_some(Self { ids, postings, counts: Counts { assertions, votes, aliases, opaque, erased } })
+        let counts: [[u8; 8]; 6] = counts.try_into().ok()?;
+        let [assertions, votes, aliases, opaque, erased, hints] = counts.map(u64::from_le_bytes);
+        let counts = Counts { assertions, votes, aliases, opaque, erased, hints };
+        rest.is_empty().then_some(Self { ids, postings, counts })
     }
 }
 
@@ -151,25 +154,63 @@ impl Garbage {
     }
 }
 
-/// The prefix of the entries `m` `superseded` id: the frames of a record that a later one took the place of.
+/// The prefix of all entries `m` `superseded`.
+pub(super) fn all_superseded() -> Vec<u8> {
+    meta_key(b"superseded")
+}
+
+/// The prefix of the entries `m` `superseded` id: frames with its body that are not needed any more, because a later one
+/// took their place or the hint was delivered.
 pub(super) fn superseded(id: &RecordId) -> Vec<u8> {
-    let mut key = meta_key(b"superseded");
+    let mut key = all_superseded();
     key.extend_from_slice(id.as_ref());
     key
 }
 
-/// The key of the entry `m` `superseded` id segment 4 `at` 4, which has no value. It stays until the id is erased, even
-/// if compaction drops the frame before.
+/// The key of the entry `m` `superseded` id segment 4 `at` 4. It stays until the id is erased, or until no file holds bytes
+/// of the frame any more. Its value is empty, or, of a frame that was a hint, what [`Retired::encode`] makes.
 pub(super) fn superseded_key(id: &RecordId, position: Position) -> Vec<u8> {
     let mut key = superseded(id);
     key.extend(position_bytes(position));
     key
 }
 
-/// The segment in the key of such an entry.
-pub(super) fn superseded_segment(key: &[u8]) -> Option<u32> {
-    let (segment, _at) = key.last_chunk::<8>()?.split_first_chunk::<4>()?;
-    Some(u32::from_be_bytes(*segment))
+/// What is known of a hint that is not needed any more, whose id may have no other entry: 14 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Retired {
+    /// For whose owners it was.
+    pub(super) home: Home,
+    /// Its stamp.
+    pub(super) stamp: Stamp,
+    /// The length of its frame.
+    pub(super) length: u32,
+}
+
+impl Retired {
+    /// Home (2), stamp (8), length (4), little-endian.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut value = self.home.number().to_le_bytes().to_vec();
+        value.extend(self.stamp.to_bits().to_le_bytes());
+        value.extend(self.length.to_le_bytes());
+        value
+    }
+
+    /// The inverse of [`Retired::encode`].
+    pub(super) fn decode(value: &[u8]) -> Option<Self> {
+        let (home, rest) = value.split_first_chunk::<2>()?;
+        let (stamp, length) = rest.split_first_chunk::<8>()?;
+        Some(Self {
+            home: Home::from_number(u16::from_le_bytes(*home))?,
+            stamp: Stamp::from_bits(u64::from_le_bytes(*stamp)),
+            length: u32::from_le_bytes(length.try_into().ok()?),
+        })
+    }
+}
+
+/// The position in the key of such an entry.
+pub(super) fn superseded_position(key: &[u8]) -> Option<Position> {
+    let (segment, at) = key.last_chunk::<8>()?.split_first_chunk::<4>()?;
+    Some(Position { segment: u32::from_be_bytes(*segment), at: u32::from_be_bytes(at.try_into().ok()?) })
 }
 
 fn meta_key(name: &[u8]) -> Vec<u8> {
@@ -183,11 +224,15 @@ fn what_the_index_says_of_itself_reads_back() {
     let summary = Summary {
         ids: Position { segment: 3, at: 64 },
         postings: Position { segment: 2, at: u32::MAX },
-        counts: Counts { assertions: 1, votes: 2, aliases: 3, opaque: 4, erased: u64::MAX },
+        counts: Counts { assertions: 1, votes: 2, aliases: 3, opaque: 4, erased: u64::MAX, hints: 5 },
     };
     assert_eq!(Summary::decode(&summary.encode()), Some(summary));
     assert_eq!(Summary::decode(&summary.encode()[1..]), None);
     let garbage = Garbage { bytes: 5, erased: 6 };
     assert_eq!(Garbage::decode(&garbage.encode()), Some(garbage));
     assert_eq!(Garbage::segment(&Garbage::key(7)), Some(7));
+    let retired = Retired { home: Home::GLOBAL, stamp: Stamp::MAX, length: 77 };
+    assert_eq!((Retired::decode(&retired.encode()), Retired::decode(&[])), (Some(retired), None));
+    let position = Position { segment: 3, at: 65 };
+    assert_eq!(superseded_position(&superseded_key(&RecordId([1; 32]), position)), Some(position));
 }

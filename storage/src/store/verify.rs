@@ -15,7 +15,7 @@ const BATCH: usize = 512;
 /// What [`Reader::verify`] found.
 #[derive(Debug, Default)]
 pub struct Verified {
-    /// Records read, erased and superseded ones that are still in the log included.
+    /// Records read; erased and superseded ones that are still in the log, and hints, included.
     pub records: u64,
     /// What of the log is not what was written.
     pub damages: Vec<Damage>,
@@ -59,7 +59,7 @@ impl Reader {
         self.shared.log.verify(&mut |item| {
             match item {
                 Item::Damage(damage) => verified.damages.push(damage),
-                Item::Frame(position, Frame::Record(record)) => {
+                Item::Frame(position, Frame::Record(record) | Frame::Hint(record)) => {
                     verified.records += 1;
                     let stored = StoredRecord::new(&record, record.stamp);
                     match stored.map(|stored| (stored.computed_id(), stored.to_envelope())) {

@@ -4,6 +4,7 @@
 //! Numbers in keys are big-endian, so that they sort; numbers in values are little-endian, as in the log. A zero byte
 //! ends a subject or a predicate: neither can hold one, since control characters are refused in both.
 
+pub mod hint;
 pub mod set;
 
 use crate::log::{Position, RecordKind};
@@ -11,12 +12,12 @@ use model::record::{Predicate, Subject};
 use model::{AgentId, Home, RecordId, Stamp};
 
 /// The version of the entries. An index of another version is rebuilt.
-pub const FORMAT: u16 = 4;
+pub const FORMAT: u16 = 5;
 
 /// What ends a subject or a predicate inside a key.
 const END: u8 = 0;
 
-/// One of the eight kinds of entry: the first byte of every key.
+/// One of the ten kinds of entry: the first byte of every key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
     /// `i` id: where the record with this id is, or that it was erased.
@@ -33,14 +34,28 @@ pub enum Table {
     Element,
     /// `t` home: the sum of a home's set.
     Sum,
+    /// `h` home id: the records kept for owners of their home.
+    Hint,
+    /// `j` id: the home for whose owners a record is kept.
+    HintHome,
     /// `m` name: what the index says of itself.
     Meta,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Id, Self::Question, Self::Predicate, Self::Agent, Self::Vote, Self::Element, Self::Sum, Self::Meta];
+    pub const ALL: [Self; 10] = [
+        Self::Id,
+        Self::Question,
+        Self::Predicate,
+        Self::Agent,
+        Self::Vote,
+        Self::Element,
+        Self::Sum,
+        Self::Hint,
+        Self::HintHome,
+        Self::Meta,
+    ];
 
     /// The table that a key is of.
     pub fn of(key: &[u8]) -> Option<Self> {
@@ -57,6 +72,8 @@ impl Table {
             Self::Vote => b'v',
             Self::Element => b's',
             Self::Sum => b't',
+            Self::Hint => b'h',
+            Self::HintHome => b'j',
             Self::Meta => b'm',
         }
     }

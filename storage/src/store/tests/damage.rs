@@ -2,15 +2,13 @@
 
 use super::super::{Appended, Lookup, Reader};
 use super::erasure::log_holds;
+use super::records::signed_otherwise;
 use super::world::{World, agent, key, record, records};
 use crate::disk::{Crash, Disk, MemoryDisk};
 use crate::index::Engine;
 use crate::log::{Position, SEGMENT_BYTES_LEAST};
-use curve25519_dalek::edwards::EdwardsPoint;
-use curve25519_dalek::scalar::Scalar;
 use model::record::Authors;
-use model::{Body, Envelope, Record, Signature, Timestamp, acceptance, canonical};
-use sha2::{Digest, Sha512};
+use model::{Body, Record, Timestamp, acceptance};
 use std::path::{Path, PathBuf};
 
 /// When everything here is erased.
@@ -18,25 +16,11 @@ fn at() -> Timestamp {
     Timestamp::from_ms(9).unwrap()
 }
 
-/// Record 1, which one key signed, with three other valid signatures, ascending.
-fn signed_otherwise() -> [Record; 3] {
-    let (record, secret) = (record(1), key(1).to_scalar());
-    let message = canonical::signing_message(record.id());
-    let mut signatures = [1_u8, 2, 3].map(|nonce| {
-        let nonce = Scalar::from(nonce);
-        let commitment = EdwardsPoint::mul_base(&nonce).compress().0;
-        let hash = Sha512::new().chain_update(commitment).chain_update(agent(1).0).chain_update(message).finalize();
-        let challenge = Scalar::from_bytes_mod_order_wide(&hash.into());
-        let mut bytes = [0; 64];
-        bytes[..32].copy_from_slice(&commitment);
-        bytes[32..].copy_from_slice(&(nonce + challenge * secret).to_bytes());
-        Signature(bytes)
-    });
-    signatures.sort_by_key(|signature| signature.0);
-    signatures.map(|signature| {
-        let envelope = Envelope::new(record.envelope().body().clone(), vec![signature]).unwrap();
-        acceptance::accept(envelope).unwrap()
-    })
+/// Record 1 with three other valid signatures, ascending.
+fn ascending() -> [Record; 3] {
+    let mut records = [1, 2, 3].map(|nonce| signed_otherwise(&record(1), nonce));
+    records.sort_by_key(signature);
+    records
 }
 
 /// A record whose frame does not fit in the shortest segment.
@@ -173,7 +157,7 @@ fn every_frame_of_an_erased_id_leaves_the_log_and_no_rebuild_comes_of_it() {
         let dir = tempfile::tempdir().unwrap();
         let world = World::on(engine, dir.path());
         let (mut appender, reader, _) = world.open();
-        let [smallest, middle, first] = signed_otherwise();
+        let [smallest, middle, first] = ascending();
         appender.append(vec![first.clone()], world.wall_ms).unwrap();
         appender.append(records(5..17), world.wall_ms).unwrap();
         appender.append(vec![middle.clone()], world.wall_ms).unwrap();
