@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod cluster_key;
 pub mod identity;
 pub mod metrics;
 pub mod rpc;

@@ -64,24 +64,33 @@ impl NamedKey {
     ///
     /// [`Failure::Refused`] if there is such a file, [`Failure::Failed`] if it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Failure> {
-        if path.exists() {
-            let path = path.display();
-            return Err(Failure::Refused(format!("{path} exists; a key is never overwritten: name another file")));
-        }
-        self.write_synced(path).map_err(|error| Failure::of(format!("cannot write the key {}", path.display()), &error))
+        write_new(path, &print(self))
     }
+}
 
-    /// A crash leaves either nothing of that name or the whole key.
-    fn write_synced(&self, path: &Path) -> io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        create_folder(folder)?;
-        let half = path.with_extension("key.new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
-        file.write_all(print(self).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&half, path)?;
-        File::open(folder)?.sync_all()
+/// Writes a secret into a file that did not exist, for the owner's eyes only, and syncs it.
+///
+/// # Errors
+///
+/// As [`NamedKey::write`].
+pub fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    if path.exists() {
+        let path = path.display();
+        return Err(Failure::Refused(format!("{path} exists; a key is never overwritten: name another file")));
     }
+    write_synced(path, text).map_err(|error| Failure::of(format!("cannot write the key {}", path.display()), &error))
+}
+
+/// A crash leaves either nothing of that name or the whole key.
+fn write_synced(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_folder(folder)?;
+    let half = path.with_extension("key.new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&half, path)?;
+    File::open(folder)?.sync_all()
 }
 
 fn create_folder(folder: &Path) -> io::Result<()> {

@@ -84,6 +84,10 @@ fn help_of_serve_lists_every_setting() {
 }
 
 fn failure_of(arguments: &[&str]) -> Failure {
+    printed_by(arguments).unwrap_err()
+}
+
+fn printed_by(arguments: &[&str]) -> Result<String, Failure> {
     let arguments = Arguments::try_parse_from(["stemedb"].iter().chain(arguments)).unwrap();
     let mut out = Vec::new();
     let mut console = Console {
@@ -95,7 +99,21 @@ fn failure_of(arguments: &[&str]) -> Failure {
         now: Timestamp::from_ms(1000).unwrap(),
     };
     let node = Node { serve: |_| Err(Failure::Failed("served".to_owned())), verify: |_| Ok(Verified::default()) };
-    act(arguments, node, &mut console).unwrap_err()
+    act(arguments, node, &mut console)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn the_key_of_a_cluster_is_made_once_for_the_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cluster.key");
+    let keygen = || printed_by(&["keygen", "--cluster", "--out", path.to_str().unwrap()]);
+    assert!(keygen().unwrap().contains("cluster_key_file"));
+    let key = crate::cluster_key::read(&storage::disk::StdDisk, &path).unwrap();
+    assert_ne!(key.0, [0; 32]);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(matches!(keygen(), Err(Failure::Refused(_))));
 }
 
 #[test]
@@ -109,6 +127,7 @@ fn errors_name_the_cause_and_the_next_step() {
         (&["erase", &"0".repeat(64)], 2, "add --yes"),
         (&["serve", "--index-engine", "rocks"], 2, "expected sled or fjall"),
         (&["serve", "--index-engine", "fjall"], 1, "served"),
+        (&["serve", "--seeds", "db-1:18183"], 2, "seeds (from the flag --seeds) needs cluster_key_file"),
     ] {
         let failure = failure_of(arguments);
         let code = match failure {

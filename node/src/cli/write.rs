@@ -4,9 +4,11 @@ use super::client::Client;
 use super::console::{Console, Tone};
 use super::failure::Failure;
 use super::import::sources::words;
-use super::keys::{NamedKey, OWN_KEY};
+use super::keys::{NamedKey, OWN_KEY, write_new};
 use super::signing::{refused, signed_line, sole_author};
 use super::text::parse_moment;
+use crate::cluster_key;
+use cluster::membership::ClusterKey;
 use model::record::{
     Confidence, Lifecycle, Meta, Object, Predicate, SourceClass, Subject, Text, Validity, Vector, Vote as VoteBody,
     Weight,
@@ -24,15 +26,21 @@ pub struct Keygen {
     /// What to call the agent on displays
     #[arg(long, default_value = "me")]
     pub name: String,
+    /// Makes the key of a cluster in place of an agent's [default file: cluster.key in the working folder]
+    #[arg(long, conflicts_with = "name")]
+    pub cluster: bool,
 }
 
 impl Keygen {
-    /// Writes the key and prints the agent's id; the secret is never printed.
+    /// Writes the key and prints the agent's id, or where the cluster's key is; the secret is never printed.
     ///
     /// # Errors
     ///
     /// Those of [`NamedKey::write`].
     pub fn run(&self, keys: &Path, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
+        if self.cluster {
+            return self.run_for_cluster(json, console);
+        }
         let path = self.out.clone().unwrap_or_else(|| keys.join(OWN_KEY));
         let key = NamedKey::generate(&self.name)?;
         key.write(&path)?;
@@ -40,6 +48,18 @@ impl Keygen {
             return Ok(console.json(&json!({"agent_id": key.agent_id().to_string(), "file": path}))?);
         }
         Ok(console.line(key.agent_id())?)
+    }
+
+    fn run_for_cluster(&self, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
+        let path = self.out.clone().unwrap_or_else(|| PathBuf::from("cluster.key"));
+        let mut key = ClusterKey([0; 32]);
+        getrandom::fill(&mut key.0).map_err(|error| Failure::of("the system gives no randomness for a key", &error))?;
+        write_new(&path, &cluster_key::print(&key))?;
+        if json {
+            return Ok(console.json(&json!({"file": path}))?);
+        }
+        let path = path.display();
+        Ok(console.line(format_args!("{path}: give every node a copy, and its path as cluster_key_file"))?)
     }
 }
 

@@ -27,7 +27,7 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
-pub use credentials::{ClusterKey, Credentials};
+pub use credentials::Credentials;
 pub use error::CallError;
 pub use gather::Stored;
 pub use pages::Pages;

@@ -73,9 +73,9 @@ fn unexplained(status: &Status) -> CallError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::credentials::ClusterKey;
     use super::*;
     use cluster::ClusterId;
+    use cluster::membership::ClusterKey;
 
     fn credentials(node: u64, key: u8) -> Credentials {
         Credentials::new(NodeId(node), &ClusterKey([key; 32]), Some(ClusterId([7; 16])))

@@ -66,6 +66,10 @@ impl Args for Flags {
                 | Kind::Bytes { .. }
                 | Kind::Millis { .. }
                 | Kind::Count { .. }
+                | Kind::Host
+                | Kind::Seeds
+                | Kind::Name
+                | Kind::Cluster
                 | Kind::Text => flag,
             })
         })
@@ -85,6 +89,10 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::Bytes { .. } => "SIZE",
         Kind::Millis { .. } => "TIME",
         Kind::Count { .. } => "NUMBER",
+        Kind::Host => "HOST",
+        Kind::Seeds => "ADDRESSES",
+        Kind::Name => "NAME",
+        Kind::Cluster => "ID",
         Kind::Text => "TEXT",
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! A value is read from one spelling whatever its source; nothing here knows where the text came from.
 
+use super::place::Seeds;
+use cluster::ClusterId;
+use model::hex;
+use proto::limits::NAME_BYTES_MAX;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -41,6 +45,14 @@ pub enum Kind {
         /// The most.
         max: u64,
     },
+    /// An IP address or a host name.
+    Host,
+    /// Hosts with ports, comma-separated.
+    Seeds,
+    /// A short name.
+    Name,
+    /// The id of a cluster.
+    Cluster,
     /// Any text.
     Text,
 }
@@ -60,6 +72,10 @@ impl Kind {
                 format!("a time from {} to {}, like 1500ms or 10s", show_millis(min), show_millis(max))
             }
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Host => "an IP address or a host name, like 10.0.0.1 or db-1.example.com".to_owned(),
+            Self::Seeds => format!("up to {} hosts with ports, like db-1:18183,10.0.0.2:18183", Seeds::MAX),
+            Self::Name => format!("1 to {NAME_BYTES_MAX} letters, digits, dots, dashes or underscores"),
+            Self::Cluster => "32 lower-case hex digits".to_owned(),
             Self::Text => "a text".to_owned(),
         }
     }
@@ -67,7 +83,14 @@ impl Kind {
     /// Whether a value of this kind stands in quotes in a TOML file, given its spelling.
     pub(super) fn quoted(self, text: &str) -> bool {
         match self {
-            Self::Path | Self::Address | Self::Word(_) | Self::Text => true,
+            Self::Path
+            | Self::Address
+            | Self::Word(_)
+            | Self::Host
+            | Self::Seeds
+            | Self::Name
+            | Self::Cluster
+            | Self::Text => true,
             Self::Switch | Self::Count { .. } => false,
             Self::Bytes { .. } | Self::Millis { .. } => text.bytes().any(|byte| !byte.is_ascii_digit()),
         }
@@ -149,6 +172,18 @@ impl Readable for String {
     }
 }
 
+impl Readable for ClusterId {
+    const BLANK: Self = Self([0; 16]);
+
+    fn read(text: &str, _kind: Kind) -> Option<Self> {
+        hex::parse(text).map(Self)
+    }
+
+    fn show(&self, _kind: Kind) -> String {
+        self.to_string()
+    }
+}
+
 impl Readable for u64 {
     const BLANK: Self = 0;
 
@@ -157,7 +192,15 @@ impl Readable for u64 {
             Kind::Bytes { min, max } => (read_scaled(text, BYTE_UNITS)?, min, max),
             Kind::Millis { min, max } => (read_scaled(text, MILLI_UNITS)?, min, max),
             Kind::Count { min, max } => (read_scaled(text, &[("", 1)])?, min, max),
-            Kind::Path | Kind::Address | Kind::Switch | Kind::Word(_) | Kind::Text => return None,
+            Kind::Path
+            | Kind::Address
+            | Kind::Switch
+            | Kind::Word(_)
+            | Kind::Host
+            | Kind::Seeds
+            | Kind::Name
+            | Kind::Cluster
+            | Kind::Text => return None,
         };
         (min..=max).contains(&number).then_some(number)
     }
@@ -166,9 +209,16 @@ impl Readable for u64 {
         match kind {
             Kind::Bytes { .. } => show_bytes(*self),
             Kind::Millis { .. } => show_millis(*self),
-            Kind::Path | Kind::Address | Kind::Switch | Kind::Word(_) | Kind::Text | Kind::Count { .. } => {
-                self.to_string()
-            }
+            Kind::Path
+            | Kind::Address
+            | Kind::Switch
+            | Kind::Word(_)
+            | Kind::Host
+            | Kind::Seeds
+            | Kind::Name
+            | Kind::Cluster
+            | Kind::Text
+            | Kind::Count { .. } => self.to_string(),
         }
     }
 }

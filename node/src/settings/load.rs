@@ -3,6 +3,8 @@
 //! [`Sources::load`] takes the sources as values; only [`Sources::read_file`] touches the disk and nothing reads the
 //! process's environment. Everything that is wrong is reported at once.
 
+use super::check::contradictions;
+use super::kind::Kind;
 use super::problem::nearest;
 use super::{ALL, Problem, Refused, Setting, Settings};
 use std::collections::BTreeMap;
@@ -82,7 +84,7 @@ impl Sources {
     ///
     /// # Errors
     ///
-    /// [`Refused`] with every unknown name and every wrong value.
+    /// [`Refused`] with every unknown name and every wrong value; if there is none, with every contradiction.
     pub fn load(&self) -> Result<Loaded, Refused> {
         let mut loading = Loading {
             loaded: Loaded { settings: Settings::default(), origins: BTreeMap::new() },
@@ -99,7 +101,11 @@ impl Sources {
                 loading.set(setting, value, Origin::Flag(format!("--{}", setting.flag())));
             }
         }
-        if loading.problems.is_empty() { Ok(loading.loaded) } else { Err(Refused(loading.problems)) }
+        let Loading { loaded, mut problems } = loading;
+        if problems.is_empty() {
+            problems = contradictions(&loaded);
+        }
+        if problems.is_empty() { Ok(loaded) } else { Err(Refused(problems)) }
     }
 }
 
@@ -139,6 +145,10 @@ impl Loading {
             toml::Value::String(text) => self.set(setting, text, origin),
             toml::Value::Integer(_) | toml::Value::Boolean(_) if setting.kind.takes_bare() => {
                 self.set(setting, &value.to_string(), origin);
+            }
+            toml::Value::Array(texts) if setting.kind == Kind::Seeds && texts.iter().all(toml::Value::is_str) => {
+                let texts: Vec<_> = texts.iter().filter_map(toml::Value::as_str).collect();
+                self.set(setting, &texts.join(","), origin);
             }
             toml::Value::Integer(_)
             | toml::Value::Boolean(_)

@@ -4,20 +4,26 @@
 //! field, key, kind, default and documentation; the TOML reader, the names of environment variables, the flags of
 //! `stemedb serve` and the output of `stemedb config` are all read from [`ALL`], so they cannot disagree.
 //!
+//! [`Sources::load`] also checks what settings say together. What only the disk or the cluster can tell is checked later.
+//!
 //! Sources, the later winning: the defaults, one TOML file, the environment, flags.
 
+mod check;
 mod flags;
 mod kind;
 mod load;
+mod place;
 mod print;
 mod problem;
 
 pub use flags::Flags;
 pub use kind::{Engine, Kind, LogFormat};
 pub use load::{COMMAND_VARIABLES, Loaded, Origin, Sources};
+pub use place::{Host, Seed, Seeds, Zone};
 pub use print::{to_env, to_json, to_toml};
 pub use problem::{Problem, Refused};
 
+use cluster::ClusterId;
 use kind::{GIB, KIB, MIB, Readable};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -85,6 +91,24 @@ settings! {
     bind_addr: SocketAddr = "127.0.0.1:18180", "bind_addr", Kind::Address;
     /// Where operators connect. It can erase claims: never let it be reached from outside.
     admin_addr: SocketAddr = "127.0.0.1:18181", "admin_addr", Kind::Address;
+    /// Where other nodes call this one. It listens only with a cluster key.
+    rpc_addr: SocketAddr = "127.0.0.1:18182", "rpc_addr", Kind::Address;
+    /// Where other nodes gossip with this one, by UDP. It listens only with a cluster key.
+    gossip_addr: SocketAddr = "127.0.0.1:18183", "gossip_addr", Kind::Address;
+    /// The host under which others reach this node, at the ports it listens on. Without it: the addresses themselves.
+    advertise_host: Option<Host> = "", "advertise_host", Kind::Host;
+    /// The gossip addresses of nodes to begin with, comma-separated; this node may be among them. With seeds a node never
+    /// founds a cluster alone.
+    seeds: Seeds = "", "seeds", Kind::Seeds;
+    /// How many fresh nodes found a cluster together. Without it a fresh node with seeds only joins.
+    bootstrap_expect: Option<u64> = "", "bootstrap_expect", Kind::Count { min: 2, max: 64 };
+    /// The file with the key of the cluster, the same on every node: `stemedb keygen --cluster` makes one. It lies outside
+    /// data_dir.
+    cluster_key_file: Option<PathBuf> = "", "cluster_key_file", Kind::Path;
+    /// Where this node stands: copies are spread over zones.
+    zone: Option<Zone> = "", "zone", Kind::Name;
+    /// On how many nodes each claim is kept, where there are as many.
+    replication_factor: u64 = "2", "replication_factor", Kind::Count { min: 1, max: 7 };
     /// How long a shutdown waits for requests in flight before it ends them.
     shutdown_deadline_ms: u64 = "10s", "shutdown_deadline_ms", Kind::Millis { min: 0, max: 600_000 };
     /// How far clocks may differ: a wall clock further off than this makes the node refuse writes.
@@ -107,6 +131,14 @@ settings! {
     write_queue_max: u64 = "8192", "write.queue_max", Kind::Count { min: 1, max: 1_000_000 };
     /// How long a write may take before it is answered with 503. The record may still become durable.
     write_deadline_ms: u64 = "5s", "write.deadline_ms", Kind::Millis { min: 10, max: 600_000 };
+    /// How long an owner may take to sync a write before another node stands in for it.
+    write_owner_deadline_ms: u64 = "100ms", "write.owner_deadline_ms", Kind::Millis { min: 1, max: 60_000 };
+    /// How long a read waits for the node that it asked before it asks another one as well.
+    read_hedge_ms: u64 = "20ms", "read.hedge_ms", Kind::Millis { min: 1, max: 60_000 };
+    /// How long a read waits for other nodes at all; then it is answered with 503.
+    read_deadline_ms: u64 = "2s", "read.deadline_ms", Kind::Millis { min: 10, max: 600_000 };
+    /// The cluster that this node belongs to: with another one it does not start. Without it any will do.
+    cluster_id: Option<ClusterId> = "", "cluster.id", Kind::Cluster;
     /// The longest body of a request with one envelope.
     http_body_bytes_max: u64 = "256KiB", "http.body_bytes_max", Kind::Bytes { min: KIB, max: GIB };
     /// The longest line of `POST /v1/records`.

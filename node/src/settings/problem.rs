@@ -63,6 +63,16 @@ pub enum Problem {
         /// What would be accepted.
         expected: String,
     },
+    /// A value that contradicts another setting.
+    #[error("{key} ({origin}) {reason}")]
+    Contradiction {
+        /// Which setting.
+        key: &'static str,
+        /// Where it was written.
+        origin: Origin,
+        /// What it contradicts, and what to do.
+        reason: String,
+    },
 }
 
 fn hint(nearest: &Option<String>) -> String {

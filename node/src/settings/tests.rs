@@ -62,18 +62,26 @@ fn flags_beat_the_environment_beats_the_file_beats_the_default() {
 fn every_setting_can_be_set_by_file_variable_and_flag() {
     for setting in ALL {
         let text = match setting.kind {
-            Kind::Path | Kind::Text => "elsewhere".to_owned(),
+            Kind::Path | Kind::Text | Kind::Host | Kind::Name => "elsewhere".to_owned(),
+            Kind::Seeds => "elsewhere:1,[::1]:2".to_owned(),
+            Kind::Cluster => "0123456789abcdef0123456789abcdef".to_owned(),
             Kind::Address => "[::1]:9".to_owned(),
             Kind::Switch => "true".to_owned(),
             Kind::Word(words) => (*words.last().unwrap()).to_owned(),
             Kind::Bytes { max, .. } | Kind::Millis { max, .. } | Kind::Count { max, .. } => max.to_string(),
         };
-        let by_variable = load("", &[(&setting.variable(), &text)], &[]).unwrap();
-        let by_flag = load("", &[], &[(setting.key, &text)]).unwrap();
+        // What others demand beside them.
+        let mut needs = vec![("STEMEDB_SEEDS", "a:1"), ("STEMEDB_CLUSTER_KEY_FILE", "/key")];
+        let variable = setting.variable();
+        needs.retain(|(name, _)| *name != variable);
+        let by_flag = load("", &needs, &[(setting.key, &text)]).unwrap();
+        let unset = load("", &needs, &[]).map(|loaded| loaded.settings);
+        needs.push((&variable, &text));
+        let by_variable = load("", &needs, &[]).unwrap();
         let by_file = load(&to_toml(&by_variable), &[], &[]).unwrap();
         assert_eq!(by_variable.settings, by_flag.settings, "{}", setting.key);
         assert_eq!(by_variable.settings, by_file.settings, "{}", setting.key);
-        assert_ne!(by_variable.settings, Settings::default(), "{}", setting.key);
+        assert_ne!(Ok(by_variable.settings), unset, "{}", setting.key);
     }
 }
 
@@ -111,4 +119,45 @@ fn wrong_values_name_setting_source_value_and_what_would_be_accepted() {
 fn a_file_that_is_not_toml_is_refused_with_the_place() {
     let message = refusal("bind_addr = ", &[], &[]);
     assert!(message.starts_with("the settings file stemedb.toml is not TOML: TOML parse error at line 1"), "{message}");
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused_with_the_way_out() {
+    let file = "
+        seeds = ['db-1:18183', 'db-2:18183']
+        cluster.id = '0123456789abcdef0123456789abcdef'
+        rpc_addr = '127.0.0.1:18180'
+    ";
+    expect_test::expect![[r#"
+        seeds (in stemedb.toml) needs cluster_key_file: make a key with `stemedb keygen --cluster` and give every node a copy
+        cluster.id (in stemedb.toml) needs cluster_key_file: make a key with `stemedb keygen --cluster` and give every node a copy
+        rpc_addr (in stemedb.toml) is 127.0.0.1:18180, where bind_addr listens already"#]]
+    .assert_eq(&refusal(file, &[], &[]));
+    let file = "
+        bootstrap_expect = 3
+        data_dir = './data'
+        cluster_key_file = 'data/cluster.key'
+        rpc_addr = '0.0.0.0:18182'
+        gossip_addr = '[::]:18183'
+    ";
+    expect_test::expect![[r#"
+        cluster_key_file (in stemedb.toml) must lie outside data_dir: a node that lost its data must not have lost its cluster with it
+        rpc_addr (in stemedb.toml) listens on 0.0.0.0:18182, which is no address that others can call: set advertise_host
+        gossip_addr (in stemedb.toml) listens on [::]:18183, which is no address that others can call: set advertise_host
+        bootstrap_expect (in stemedb.toml) needs seeds: the nodes that found together must find each other"#]]
+    .assert_eq(&refusal(file, &[], &[]));
+}
+
+#[test]
+fn three_nodes_that_found_a_cluster_need_four_settings() {
+    let file = "
+        seeds = 'db-1:18183,db-2:18183,db-3:18183'
+        bootstrap_expect = 3
+        cluster_key_file = '/run/secrets/cluster.key'
+        advertise_host = 'db-1'
+        rpc_addr = '0.0.0.0:18182'
+        gossip_addr = '0.0.0.0:18183'
+    ";
+    let settings = load(file, &[], &[]).unwrap().settings;
+    assert_eq!((settings.seeds.0.len(), settings.bootstrap_expect), (3, Some(3)));
 }

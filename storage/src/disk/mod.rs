@@ -48,6 +48,23 @@ pub trait Disk: Debug + Send + Sync {
     /// What the disk says.
     fn create_private(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
+    /// All of a small file with a secret, which need not be writable.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] if there is none, [`io::ErrorKind::PermissionDenied`] if anybody may read it,
+    /// [`io::ErrorKind::FileTooLarge`] beyond `bytes_max`; otherwise what the disk says.
+    fn read_secret(&self, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let file = self.open(path)?;
+        let length = file.length()?;
+        if length > bytes_max {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    }
+
     /// Renames a file inside one directory; a file of the new name is replaced.
     ///
     /// # Errors

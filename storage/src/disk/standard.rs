@@ -4,7 +4,7 @@
 
 use super::{Disk, DiskFile, DiskLock};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -28,6 +28,21 @@ impl Disk for StdDisk {
         let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.set_permissions(fs::Permissions::from_mode(0o600))?; // a file that was there keeps its mode otherwise
         Ok(Box::new(StdFile(file)))
+    }
+
+    fn read_secret(&self, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let file = File::open(path)?;
+        let about = file.metadata()?;
+        if about.permissions().mode() & 0o007 != 0 {
+            let way_out = format!("anybody may read it: run `chmod o= {}`", path.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, way_out));
+        }
+        if about.len() > bytes_max {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let mut bytes = Vec::new();
+        file.take(bytes_max).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -2,8 +2,9 @@
 
 use super::node::{HERE, KEY, Node, SOON, element, greeting, question, record};
 use crate::rpc::gather::UNDER_WAY_MAX;
-use crate::rpc::{CallError, ClusterKey, Credentials, Scanned};
+use crate::rpc::{CallError, Credentials, Scanned};
 use crate::world::World;
+use cluster::membership::ClusterKey;
 use cluster::{ClusterId, Epoch, NodeId};
 use model::{Home, RecordId, Stamp};
 use proto::{

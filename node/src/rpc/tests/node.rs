@@ -1,7 +1,8 @@
 //! A node that is nothing but its calls.
 
-use crate::rpc::{CallError, Caller, ClusterKey, Credentials, Peers, Server, Service, Sink};
+use crate::rpc::{CallError, Caller, Credentials, Peers, Server, Service, Sink};
 use crate::world::World;
+use cluster::membership::ClusterKey;
 use cluster::{ClusterId, Epoch, NodeId};
 use model::record::{Predicate, Subject};
 use model::{Home, RecordId, Stamp};
