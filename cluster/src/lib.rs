@@ -3,6 +3,7 @@
 //! Decisions only: every machine takes inputs and a monotonic time and appends outputs. Nothing here opens a socket, reads
 //! a clock, draws a random number of its own, or knows how a message travels.
 
+pub mod accounting;
 pub mod control;
 pub mod founding;
 mod id;

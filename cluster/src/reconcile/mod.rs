@@ -51,7 +51,7 @@ pub struct Missing {
 
 impl Missing {
     /// How many ids are kept by name.
-    pub const IDS_MAX: usize = 1_024;
+    pub const IDS_MAX: usize = 256;
 
     /// How many ids are missing.
     pub fn count(&self) -> u64 {

@@ -3,4 +3,5 @@
 //! One machine a write, a read or a replay. None of them knows what a record says, sends anything, or reads a clock.
 
 pub mod read;
+pub mod replay;
 pub mod write;
