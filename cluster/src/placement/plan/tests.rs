@@ -191,7 +191,7 @@ fn ideal(before: &Table, nodes: &[Member]) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn every_plan_is_balanced_and_spread(nodes in some_nodes(), copies in 1..5_u8) {

@@ -4,14 +4,16 @@
 //!
 //! Invariants: it finishes exactly once, after at most [`Settings::patience`] without an answer; a home is met only if its
 //! roots were equal at the fence, or if everything that the peer had and this node had not is stored here; memory is bounded
-//! by a page of each list, a piece of one difference, and [`Missing::IDS_MAX`] ids a home.
+//! by a page of each list, a piece of one difference, and [`super::Missing::IDS_MAX`] ids a home.
 
+mod home;
 #[cfg(test)]
 mod tests;
 
-use super::merge::{Disorder, Merge, Of, Place, Progress};
-use super::{Difference, Element, Missing};
+use super::merge::{Disorder, Of, Place};
+use super::{Difference, Element};
 use crate::id::{Millis, NodeId};
+use home::{Current, Step};
 use model::set::SetSum;
 use model::{Home, RecordId, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -160,21 +162,6 @@ pub struct Session {
     done: bool,
 }
 
-/// The home whose lists are being compared.
-#[derive(Clone, Debug)]
-struct Current {
-    home: Home,
-    merge: Merge,
-    /// What the present piece still waits for.
-    pulling: Option<Sent>,
-    pushing: Option<Sent>,
-    /// Whether the present piece is the last.
-    ended: bool,
-    /// Whether all that was pulled so far is stored.
-    met: bool,
-    difference: Difference,
-}
-
 impl Session {
     /// Starts to compare `homes` with `peer` up to `fence`, which lies a little back, so that no write is under way to it.
     pub fn start(
@@ -311,87 +298,5 @@ impl Session {
         self.current = None;
         let homes = std::mem::take(&mut self.summary.homes);
         out.push(Output::Finished(Summary { complete, homes, ..self.summary.clone() }));
-    }
-}
-
-/// What the present home wants next.
-enum Step {
-    Needs(Vec<(Of, Option<Place>)>),
-    Piece,
-    Done,
-}
-
-impl Current {
-    fn new(home: Home, fence: Stamp, piece_elements: usize) -> Self {
-        let merge = Merge::new(fence, piece_elements.max(1));
-        let difference = Difference::default();
-        Self { home, merge, pulling: None, pushing: None, ended: false, met: true, difference }
-    }
-
-    fn is_waiting(&self) -> bool {
-        self.pulling.is_some() || self.pushing.is_some()
-    }
-
-    fn go_on(&mut self) -> Step {
-        if self.ended {
-            return Step::Done;
-        }
-        match self.merge.go_on() {
-            Progress::Needs(needs) => Step::Needs(needs),
-            Progress::Piece { ended } => {
-                self.ended = ended;
-                self.difference.in_pieces |= !ended;
-                Step::Piece
-            }
-        }
-    }
-
-    /// Turns the piece into what is to be pulled and pushed. What is not repaired in this direction stays missing.
-    fn take_piece(&mut self, direction: Direction) -> [BTreeSet<RecordId>; 2] {
-        let piece = std::mem::take(&mut self.merge.piece);
-        let ids = |elements: &BTreeSet<Element>| elements.iter().map(|element| element.id).collect::<BTreeSet<_>>();
-        let (here, there) = (ids(&piece.here), ids(&piece.there));
-        let unlike: BTreeSet<_> = here.intersection(&there).copied().collect();
-        self.difference.unlike += unlike.len() as u64;
-        let lacking = |elements: BTreeSet<Element>| {
-            elements.into_iter().filter(|element| !unlike.contains(&element.id)).collect::<BTreeSet<_>>()
-        };
-        let (lacking_here, lacking_there) = (lacking(piece.there), lacking(piece.here));
-        let sent = |ids: &BTreeSet<_>, lacking| (!ids.is_empty()).then(|| Sent { ids: ids.clone(), lacking });
-        self.pulling = sent(&there, lacking_here);
-        if direction == Direction::Pull {
-            lacking_there.iter().for_each(|element| self.difference.missing_there.add(element));
-            return [there, BTreeSet::new()];
-        }
-        self.pushing = sent(&here, lacking_there);
-        [there, here]
-    }
-
-    fn pulled(&mut self, stored: &BTreeSet<RecordId>) -> Result<(), Disorder> {
-        let sent = self.pulling.take().ok_or(Disorder)?;
-        self.met &= sent.ids.is_subset(stored);
-        sent.note(stored, &mut self.difference.missing_here);
-        Ok(())
-    }
-
-    fn pushed(&mut self, stored: &BTreeSet<RecordId>) -> Result<(), Disorder> {
-        let sent = self.pushing.take().ok_or(Disorder)?;
-        sent.note(stored, &mut self.difference.missing_there);
-        Ok(())
-    }
-}
-
-/// What is under way one way.
-#[derive(Clone, Debug)]
-struct Sent {
-    ids: BTreeSet<RecordId>,
-    /// Those of them that the receiver has in no form.
-    lacking: BTreeSet<Element>,
-}
-
-impl Sent {
-    /// Notes what is still missing although it was sent.
-    fn note(&self, stored: &BTreeSet<RecordId>, missing: &mut Missing) {
-        self.lacking.iter().filter(|element| !stored.contains(&element.id)).for_each(|element| missing.add(element));
     }
 }

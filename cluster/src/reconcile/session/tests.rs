@@ -1,4 +1,5 @@
 use super::*;
+use crate::reconcile::Missing;
 use model::set::{Leaf, SetKey};
 use proptest::prelude::*;
 
