@@ -115,7 +115,7 @@ fn the_receiver_says_how_much_it_takes_next() {
 
 #[test]
 fn another_table_restarts_confirmation_and_old_answers_count_no_more() {
-    let mut story = Story::begin(&[A, B], &[1]).confirmed(1, 1, A, ids([1]));
+    let mut story = Story::begin(&[A, B], &[1]);
     story.out.clear();
     story.replay.retable(table(2, &[A, C]), Millis(2), &mut story.out);
     story.replay.retable(table(1, &[B]), Millis(2), &mut story.out);

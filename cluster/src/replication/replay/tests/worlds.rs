@@ -1,6 +1,7 @@
 //! Owners that lose calls and their places in the table, and in the end do not.
 
 use super::*;
+use std::collections::VecDeque;
 
 struct World {
     replay: Replay,
@@ -76,22 +77,29 @@ impl World {
         self.synced.get(&node).is_some_and(|places| places.contains(place))
     }
 
-    /// A node answers, if a node answers to the table that it knows.
-    fn answer(&mut self, output: Output, takes_next: usize) {
+    /// What a node does when a call reaches it, and says.
+    fn serve(&mut self, output: Output, takes_next: usize) -> Option<Input> {
         let ids = |places: BTreeSet<Place>| places.into_iter().map(|(_, id)| id).collect::<BTreeSet<_>>();
         match output {
             Output::Confirm { call, to, places } => {
                 let synced = ids(places.into_iter().filter(|place| self.has(to, place)).collect());
-                self.input(Input::Confirmed { call, by: to, synced });
+                Some(Input::Confirmed { call, by: to, synced })
             }
             Output::Store { call, to, places } => {
                 let taken: BTreeSet<_> = places.into_iter().filter(|(home, _)| self.table.owns(to, *home)).collect();
                 self.synced.entry(to).or_default().extend(taken.iter().copied());
-                self.takes.insert(to, takes_next);
-                self.input(Input::Stored { call, by: to, synced: ids(taken), takes_next });
+                Some(Input::Stored { call, by: to, synced: ids(taken), takes_next })
             }
-            Output::Read { .. } | Output::Discharge(_) => {}
+            Output::Read { .. } | Output::Discharge(_) => None,
         }
+    }
+
+    /// Hands in what a node said, now or a while ago.
+    fn hear(&mut self, answer: Option<Input>) {
+        if let Some(Input::Stored { by, takes_next, .. }) = &answer {
+            self.takes.insert(*by, *takes_next);
+        }
+        answer.into_iter().for_each(|input| self.input(input));
     }
 
     fn pass_time(&mut self) {
@@ -131,13 +139,20 @@ proptest! {
             (node, places.into_iter().filter(|place| table.owns(node, place.0)).collect())
         };
         let mut world = World::new(held, [owned(A, a), owned(B, b)].into());
+        let mut late = VecDeque::new();
         for (event, number) in events {
             let pending = (!world.calls.is_empty()).then(|| number % world.calls.len());
             match (event, pending) {
-                (0..=5, Some(at)) => {
+                (0..=3, Some(at)) => {
                     let call = world.calls.swap_remove(at);
-                    world.answer(call, number);
+                    let answer = world.serve(call, number);
+                    world.hear(answer);
                 }
+                (4, Some(at)) => {
+                    let call = world.calls.swap_remove(at);
+                    late.extend(world.serve(call, number));
+                }
+                (5, _) => world.hear(late.pop_front()),
                 (6, Some(at)) => drop(world.calls.swap_remove(at)), // lost
                 (7, Some(at)) => match world.calls.swap_remove(at) {
                     Output::Confirm { call, to, .. } | Output::Store { call, to, .. } => {
@@ -153,7 +168,8 @@ proptest! {
         let end = world.now + Millis(60_000);
         while !world.held.is_empty() && world.now < end {
             for call in std::mem::take(&mut world.calls) {
-                world.answer(call, 2);
+                let answer = world.serve(call, 2);
+                world.hear(answer);
             }
             if world.calls.is_empty() {
                 world.pass_time();
