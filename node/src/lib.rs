@@ -2,9 +2,11 @@
 //!
 //! It joins the other crates with the real clock, disk and network; it holds no rule that nodes must agree on.
 
+pub mod advertise;
 pub mod cli;
 pub mod clock;
 pub mod cluster_key;
+pub mod gossip;
 pub mod identity;
 pub mod metrics;
 pub mod rpc;

@@ -49,6 +49,10 @@ pub struct Metrics {
     pub disk_full: IntGauge,
     /// 1 if the node is ready for traffic.
     pub ready: IntGauge,
+    /// Other nodes as gossip sees them, by state: `alive` and `down`.
+    pub members: IntGaugeVec,
+    /// Gossip packets that were dropped, by reason.
+    pub gossip_refused: IntCounterVec,
 }
 
 impl Metrics {
@@ -94,6 +98,14 @@ impl Metrics {
             scrub_damaged_this_pass: IntGauge::new("scrub_damaged_this_pass", "Not exported.")?,
             disk_full: IntGauge::new("stemedb_disk_full", "1 while writes are refused for lack of room, else 0.")?,
             ready: IntGauge::new("stemedb_ready", "1 if the node is ready for traffic, else 0.")?,
+            members: IntGaugeVec::new(
+                Opts::new("stemedb_members", "Other nodes as this one sees them, by state."),
+                &["state"],
+            )?,
+            gossip_refused: IntCounterVec::new(
+                Opts::new("stemedb_gossip_refused_total", "Gossip packets that were dropped, by reason."),
+                &["reason"],
+            )?,
             registry,
         };
         metrics.own().into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
@@ -115,6 +127,8 @@ impl Metrics {
             Box::new(self.scrub_damaged.clone()),
             Box::new(self.disk_full.clone()),
             Box::new(self.ready.clone()),
+            Box::new(self.members.clone()),
+            Box::new(self.gossip_refused.clone()),
         ]
     }
 

@@ -5,7 +5,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,6 +24,14 @@ pub trait Network: Debug + Send + Sync + 'static {
 
     /// Binds a socket for datagrams. Port 0 lets the network choose.
     fn datagrams(&self, address: SocketAddr) -> Pending<'_, Arc<dyn Datagrams>>;
+
+    /// The addresses of a host, with this port: at least one. A network without names knows only IP addresses.
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Pending<'a, Vec<SocketAddr>> {
+        Box::pin(async move {
+            let address = host.parse::<IpAddr>().map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?;
+            Ok(vec![SocketAddr::new(address, port)])
+        })
+    }
 }
 
 /// A socket that streams come in on.

@@ -26,6 +26,13 @@ impl Network for Sockets {
     fn datagrams(&self, address: SocketAddr) -> Pending<'_, Arc<dyn Datagrams>> {
         Box::pin(async move { Ok(Arc::new(UdpSocket::bind(address).await?) as Arc<dyn Datagrams>) })
     }
+
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Pending<'a, Vec<SocketAddr>> {
+        Box::pin(async move {
+            let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+            if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
+        })
+    }
 }
 
 impl Listener for TcpListener {
