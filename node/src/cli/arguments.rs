@@ -1,6 +1,7 @@
 //! What can be typed: every command with its help. The settings of `serve` come from the table of settings.
 
 use super::cluster::{Node, Status};
+use super::demo::Demo;
 use super::export::Export;
 use super::import::Import;
 use super::operate::{Erase, Verify};
@@ -55,6 +56,8 @@ pub struct NodeArguments {
 pub enum Command {
     /// Runs a node on a data folder; nothing else is needed
     Serve(Flags),
+    /// Starts three nodes on this machine, kills one while claims are written, and reports what was lost: nothing
+    Demo(Demo),
     /// Prints every setting with its documentation, default and current value
     Config(Config),
     /// Makes a secret key and prints the agent it signs as

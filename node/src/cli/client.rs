@@ -39,6 +39,19 @@ impl Client {
     ///
     /// [`Failure::Usage`] if the URL is of another kind.
     pub fn new(url: &str) -> Result<Self, Failure> {
+        Self::limited(url, None)
+    }
+
+    /// A client that gives up on an answer that is not whole after `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::new`].
+    pub fn with_deadline(url: &str, deadline: Duration) -> Result<Self, Failure> {
+        Self::limited(url, Some(deadline))
+    }
+
+    fn limited(url: &str, deadline: Option<Duration>) -> Result<Self, Failure> {
         let base = url.trim_end_matches('/').to_owned();
         if !base.starts_with("http://") {
             return Err(Failure::Usage(format!("the URL of a node begins with http://, not {url:?}")));
@@ -49,7 +62,8 @@ impl Client {
             .proxy(None)
             .user_agent(concat!("stemedb/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(Duration::from_secs(CONNECT_SECONDS_MAX)))
-            .timeout_recv_response(Some(Duration::from_secs(ANSWER_SECONDS_MAX)));
+            .timeout_recv_response(Some(Duration::from_secs(ANSWER_SECONDS_MAX)))
+            .timeout_global(deadline);
         Ok(Self { agent: config.build().into(), base })
     }
 

@@ -4,6 +4,8 @@
 //! its file but to sign.
 
 use super::failure::Failure;
+use crate::cluster_key;
+use cluster::membership::ClusterKey;
 use ed25519_dalek::SigningKey;
 use model::{AgentId, hex};
 use std::collections::BTreeMap;
@@ -68,12 +70,23 @@ impl NamedKey {
     }
 }
 
+/// Makes the key of a cluster and writes it into a file that did not exist.
+///
+/// # Errors
+///
+/// As [`NamedKey::write`], and [`Failure::Failed`] if the system gives no randomness.
+pub fn write_cluster_key(path: &Path) -> Result<(), Failure> {
+    let mut key = ClusterKey([0; 32]);
+    getrandom::fill(&mut key.0).map_err(|error| Failure::of("the system gives no randomness for a key", &error))?;
+    write_new(path, &cluster_key::print(&key))
+}
+
 /// Writes a secret into a file that did not exist, for the owner's eyes only, and syncs it.
 ///
 /// # Errors
 ///
 /// As [`NamedKey::write`].
-pub fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     if path.exists() {
         let path = path.display();
         return Err(Failure::Refused(format!("{path} exists; a key is never overwritten: name another file")));

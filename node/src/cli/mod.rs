@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod client;
 pub mod cluster;
 pub mod console;
+pub mod demo;
 pub mod failure;
 pub mod import;
 pub mod keys;
@@ -83,6 +84,7 @@ fn act(arguments: Arguments, node: Node, console: &mut Console<'_>) -> Result<()
             refused => Err(Failure::Refused(format!("{} lines were refused", text::grouped(refused)))),
         },
         Command::Export(export) => export.run(&client()?, console),
+        Command::Demo(demo) => demo.run(json, console),
         Command::Status(status) => status.run(&client()?, &admin()?, json, console),
         Command::Node(node) => node.run(&admin()?, json, console),
         Command::Verify(verify) => verify.run(node.verify, json, console),

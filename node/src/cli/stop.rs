@@ -1,10 +1,11 @@
-//! Ctrl-C, as a value that long work looks at and waits on.
+//! Ctrl-C and SIGTERM, as a value that long work looks at and waits on.
 //!
 //! It asks work to end, and never ends it: what is under way is finished or abandoned by the work itself. A second
-//! Ctrl-C ends the process at once.
+//! signal ends the process at once.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Whether work was asked to stop.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl Stop {
         !*asked
     }
 
-    /// Runs `work`, which is asked to stop at Ctrl-C. Where signals cannot be had, Ctrl-C ends the process.
+    /// Runs `work`, which is asked to stop at Ctrl-C or SIGTERM. Where signals cannot be had, they end the process.
     pub fn on_interrupt<T>(&self, work: impl FnOnce() -> T) -> T {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
             return work();
@@ -48,21 +49,28 @@ impl Stop {
     }
 
     async fn watch(&self, mut is_done: tokio::sync::oneshot::Receiver<()>) {
-        let mut times = 0;
+        let (Ok(mut interrupted), Ok(mut terminated)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return;
+        };
         loop {
             tokio::select! {
                 biased;
                 _ = &mut is_done => return,
-                signal = tokio::signal::ctrl_c() => match signal {
-                    Ok(()) if times > 0 => std::process::exit(130),
-                    Ok(()) => {
-                        times += 1;
-                        self.ask();
-                    }
-                    Err(_) => return,
-                },
+                Some(()) = interrupted.recv() => self.ask_or_exit(),
+                Some(()) = terminated.recv() => self.ask_or_exit(),
+                else => return,
             }
         }
+    }
+
+    /// What a signal does: the first asks, the second ends the process.
+    fn ask_or_exit(&self) {
+        if self.is_asked() {
+            std::process::exit(130);
+        }
+        self.ask();
     }
 }
 

@@ -18,6 +18,8 @@ fn help_lists_every_command_and_the_exit_codes() {
 
         Commands:
           serve        Runs a node on a data folder; nothing else is needed
+          demo         Starts three nodes on this machine, kills one while claims are written, and reports
+                       what was lost: nothing
           config       Prints every setting with its documentation, default and current value
           keygen       Makes a secret key and prints the agent it signs as
           assert       Signs one claim and sends it

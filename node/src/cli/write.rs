@@ -4,11 +4,9 @@ use super::client::Client;
 use super::console::{Console, Tone};
 use super::failure::Failure;
 use super::import::sources::words;
-use super::keys::{NamedKey, OWN_KEY, write_new};
+use super::keys::{NamedKey, OWN_KEY, write_cluster_key};
 use super::signing::{refused, signed_line, sole_author};
 use super::text::parse_moment;
-use crate::cluster_key;
-use cluster::membership::ClusterKey;
 use model::record::{
     Confidence, Lifecycle, Meta, Object, Predicate, SourceClass, Subject, Text, Validity, Vector, Vote as VoteBody,
     Weight,
@@ -52,9 +50,7 @@ impl Keygen {
 
     fn run_for_cluster(&self, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
         let path = self.out.clone().unwrap_or_else(|| PathBuf::from("cluster.key"));
-        let mut key = ClusterKey([0; 32]);
-        getrandom::fill(&mut key.0).map_err(|error| Failure::of("the system gives no randomness for a key", &error))?;
-        write_new(&path, &cluster_key::print(&key))?;
+        write_cluster_key(&path)?;
         if json {
             return Ok(console.json(&json!({"file": path}))?);
         }
