@@ -128,6 +128,9 @@ impl Credentials {
 
     /// Judges the header of an answer from `from`, or from whoever was asked.
     pub(super) fn accept(&self, header: &Header, from: Option<NodeId>, demand: Demand) -> Result<(), CallError> {
+        if !(PROTOCOL_MIN..=PROTOCOL_MAX).contains(&header.protocol) {
+            return Err(CallError::WrongProtocol { min: header.protocol, max: header.protocol });
+        }
         if !self.is_proven(header) {
             return Err(CallError::WrongKey);
         }
@@ -236,6 +239,8 @@ mod tests {
         let wrong = me.accept(&answer, Some(NodeId(3)), Demand::Member);
         assert_eq!(wrong, Err(CallError::WrongNode { theirs: B }));
         assert_eq!(me.accept(&me.blank_header(), None, Demand::Greeting), Err(CallError::WrongKey));
+        let later = me.accept(&Header { protocol: 9, ..answer }, Some(B), Demand::Member);
+        assert_eq!(later, Err(CallError::WrongProtocol { min: 9, max: 9 }));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use model::{AgentId, Home, RecordId, Stamp, Timestamp};
 pub struct Record {
     /// The version of the archive format.
     pub format: u32,
-    /// What the archive holds: 1 an assertion, 2 a vote, 255 a body that its writer did not know.
+    /// What the archive holds, by the numbers of the log: 1 an assertion, 2 a vote, 3 an alias, 255 a body that its writer
+    /// did not know.
     pub kind: u8,
     /// Its name.
     pub id: RecordId,

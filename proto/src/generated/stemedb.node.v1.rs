@@ -113,13 +113,14 @@ pub struct BehindEpoch {
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
 }
-/// A claim's or a vote's whole self, as the log keeps it.
+/// A record, as the log keeps it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Record {
     /// The version of the archive format.
     #[prost(uint32, tag = "1")]
     pub format: u32,
-    /// What the archive holds: 1 an assertion, 2 a vote, 255 a body that its writer did not know.
+    /// What the archive holds, by the numbers of the log: 1 an assertion, 2 a vote, 3 an alias, 255 a body that its writer
+    /// did not know.
     #[prost(uint32, tag = "2")]
     pub kind: u32,
     /// Its name, 32 bytes.
