@@ -1,31 +1,29 @@
 //! Comparing the index with the log after an unclean stop.
 //!
-//! Both ways: every record in the log has its entries, and every entry points to what it says; the sums of the sets are
-//! those of their elements. It repairs nothing: one
-//! disagreement is reason enough to rebuild. In steps, each of which keeps writes out while it runs.
+//! Both ways: every record in the log has its entries, here; and every entry points to what it says, and the sums of the
+//! sets are those of their elements, in [`super::check_entries`]. It repairs nothing: one disagreement is reason enough to
+//! rebuild. In steps, each of which keeps writes out while it runs.
 
-use super::change::{Filing, disagrees, frame_length, read_posting, unreadable};
+use super::change::{disagrees, frame_length, unreadable};
 use super::elements::digest_of;
 use super::error::ReadError;
+use super::filing::Filing;
 use super::hint_entries::hint_entry;
-use super::set;
 use super::shared::{Shared, Writer};
 use super::summary::{Counts, Garbage, superseded_key};
-use crate::index::entry::hint::{HintEntry, hint, hint_home, hint_home_key, hint_home_value};
-use crate::index::entry::set::{ElementEntry, element, sum_home, sum_key};
-use crate::index::entry::{
-    self, IdEntry, Posting, Table, agent_key, agent_question, claims_on, predicate_key, predicate_question,
-};
+use crate::index::entry::hint::{HintEntry, hint_home_key, hint_home_value};
+use crate::index::entry::set::ElementEntry;
+use crate::index::entry::{IdEntry, Posting, agent_key, predicate_key};
 use crate::index::{Index, IndexError};
 use crate::log::{self, Frame, Item, LogReader, Position};
 use crate::stored::StoredRecord;
-use model::set::{Leaf, SetKey, SetSum};
-use model::{Home, RecordId, Stamp};
+use model::set::{Leaf, SetKey};
+use model::{Home, RecordId};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// How many frames or entries one step compares: some milliseconds.
-const STEP: usize = 256;
+pub(super) const STEP: usize = 256;
 
 /// How far the comparison is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,10 +97,11 @@ impl Shared {
     }
 }
 
-struct Comparison<'a> {
-    index: &'a dyn Index,
-    log: &'a LogReader,
-    set_key: &'a SetKey,
+/// An index and the log that it should reflect.
+pub(super) struct Comparison<'a> {
+    pub(super) index: &'a dyn Index,
+    pub(super) log: &'a LogReader,
+    pub(super) set_key: &'a SetKey,
 }
 
 impl Comparison<'_> {
@@ -275,139 +274,12 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    fn index_step(&self, from: &[u8]) -> Result<(u64, Option<Check>), ReadError> {
-        let mut page = Vec::with_capacity(STEP);
-        self.index.scan(&[], from, &mut |key, value| {
-            page.push((key.to_vec(), value.to_vec()));
-            if page.len() == STEP { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        page.iter().try_for_each(|(key, value)| self.entry(key, value))?;
-        let more = page.last().filter(|_| page.len() == STEP).map(|(key, _)| {
-            let mut after = key.clone();
-            after.push(0);
-            Check::Index(after)
-        });
-        Ok((page.len() as u64, Some(more.unwrap_or(Check::Sums(0)))))
-    }
-
-    /// Whether the sum of a home is that of its elements, in the index and in memory; appends wait meanwhile.
-    fn sum_step(&self, number: u16, total: impl Fn(Home) -> SetSum) -> Result<(u64, Option<Check>), ReadError> {
-        let Some(home) = Home::from_number(number) else { return Ok((0, None)) };
-        let mut sum = SetSum::ZERO;
-        set::scan(self.index, home, &[], Stamp::MAX, &mut |element| {
-            sum.add(self.set_key, element.leaf);
-            ControlFlow::Continue(())
-        })?;
-        let stored = self.index.get(&sum_key(home))?.as_deref().map(SetSum::from_bytes);
-        if stored.unwrap_or(Some(SetSum::ZERO)) != Some(sum) || total(home) != sum {
-            return Err(IndexError::Disagrees(format!("the sum of home {home} is not that of its elements")).into());
-        }
-        Ok((sum.count.max(1), Some(Check::Sums(number + 1))))
-    }
-
-    /// Whether one entry says what the log says.
-    fn entry(&self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
-        let broken = || IndexError::Disagrees(format!("the entry {} cannot be read", key.escape_ascii()));
-        let truthful = match Table::of(key).ok_or_else(broken)? {
-            Table::Meta => true,
-            Table::Element => {
-                let (home, stamp, id) = element(key).ok_or_else(broken)?;
-                let erased = ElementEntry::decode(value).ok_or_else(broken)?.erased;
-                let known = self.id_entry(&id)?;
-                known.is_some_and(|entry| (entry.home, entry.stamp, entry.erased) == (home, stamp, erased))
-            }
-            Table::Sum => sum_home(key).is_some(),
-            Table::Hint => {
-                let (home, id) = hint(key).ok_or_else(broken)?;
-                self.hint_is_true(home, &id, &HintEntry::decode(value).ok_or_else(broken)?)?
-            }
-            Table::HintHome => {
-                let (id, home) = hint_home(key, value).ok_or_else(broken)?;
-                self.hint_entry(home, &id)?.is_some()
-            }
-            Table::Id => {
-                let id = entry::entry_id(key).ok_or_else(broken)?;
-                self.id_entry_is_true(&id, &IdEntry::decode(value).ok_or_else(broken)?)?
-            }
-            Table::Question => {
-                let (_, tail) = entry::claim_question(key).ok_or_else(broken)?;
-                self.posting_is_true(key, &Posting::decode(tail, value).ok_or_else(broken)?)?
-            }
-            Table::Vote => {
-                let (_, tail) = entry::vote_target(key).ok_or_else(broken)?;
-                self.posting_is_true(key, &Posting::decode(tail, value).ok_or_else(broken)?)?
-            }
-            Table::Predicate => {
-                let question = predicate_question(key).ok_or_else(broken)?;
-                self.any_claim(&question, |_| true)?
-            }
-            Table::Agent => {
-                let (agent, question) = agent_question(key).ok_or_else(broken)?;
-                self.any_claim(
-                    &question,
-                    |filing| matches!(filing, Filing::Claim(_, authors) if authors.contains(&agent)),
-                )?
-            }
-        };
-        if truthful { Ok(()) } else { Err(IndexError::Disagrees(key.escape_ascii().to_string()).into()) }
-    }
-
-    /// Whether the frame that an `i` entry names is there. A damaged one is the log's business, not the index's.
-    fn id_entry_is_true(&self, id: &RecordId, entry: &IdEntry) -> Result<bool, ReadError> {
-        let owned = match self.log.read(entry.position, entry.length) {
-            Err(log::ReadError::Damaged(_)) => return Ok(true),
-            Err(log::ReadError::Gone(_)) => return Ok(false),
-            read => read?,
-        };
-        let frame = owned.frame();
-        let is_record = matches!(frame, Frame::Record(record) if record.id == *id && record.home == entry.home);
-        let is_erased = matches!(frame, Frame::Erased { id: erased, home, .. } if erased == *id && home == entry.home);
-        Ok(if entry.erased { is_erased } else { is_record })
-    }
-
-    /// Whether the frame that an `h` entry names is there. A damaged one is the log's business, not the index's.
-    fn hint_is_true(&self, home: Home, id: &RecordId, entry: &HintEntry) -> Result<bool, ReadError> {
-        let owned = match self.log.read(entry.position, entry.length) {
-            Err(log::ReadError::Damaged(_)) => return Ok(true),
-            Err(log::ReadError::Gone(_)) => return Ok(false),
-            read => read?,
-        };
-        Ok(matches!(owned.frame(), Frame::Hint(record) if record.id == *id && record.home == home))
-    }
-
-    /// Whether a posting is where the record it points to is filed, and the record counts.
-    fn posting_is_true(&self, key: &[u8], posting: &Posting) -> Result<bool, ReadError> {
-        let record = match read_posting(self.log, posting) {
-            Err(ReadError::Log(log::ReadError::Damaged(_))) => return Ok(true),
-            read => read?,
-        };
-        let filed_here = Filing::of(&record).posting_key(posting.position).as_deref() == Some(key);
-        let entry = self.id_entry(&record.id())?;
-        Ok(filed_here && entry.is_some_and(|entry| entry.position == posting.position && entry.stamp == posting.stamp))
-    }
-
-    /// Whether a claim on `question` is as wanted. A damaged one might be.
-    fn any_claim(&self, question: &entry::Question, wanted: impl Fn(&Filing) -> bool) -> Result<bool, ReadError> {
-        let (prefix, mut found, mut failed) = (claims_on(question), false, None);
-        self.index.scan(&prefix, &[], &mut |key, value| {
-            let posting = Posting::decode(key.get(prefix.len()..).unwrap_or_default(), value);
-            match posting.map(|posting| read_posting(self.log, &posting)) {
-                None => failed = Some(unreadable("q", &key.escape_ascii()).into()),
-                Some(Ok(record)) => found = wanted(&Filing::of(&record)),
-                Some(Err(ReadError::Log(log::ReadError::Damaged(_)))) => found = true,
-                Some(Err(error)) => failed = Some(error),
-            }
-            if found || failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        failed.map_or(Ok(found), Err)
-    }
-
-    fn hint_entry(&self, home: Home, id: &RecordId) -> Result<Option<HintEntry>, ReadError> {
+    pub(super) fn hint_entry(&self, home: Home, id: &RecordId) -> Result<Option<HintEntry>, ReadError> {
         let value = self.index.get(&HintEntry::key(home, id))?;
         value.map(|value| HintEntry::decode(&value).ok_or_else(|| unreadable("h", id).into())).transpose()
     }
 
-    fn id_entry(&self, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {
+    pub(super) fn id_entry(&self, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {
         let value = self.index.get(&IdEntry::key(id))?;
         value.map(|value| IdEntry::decode(&value).ok_or_else(|| unreadable("i", id).into())).transpose()
     }

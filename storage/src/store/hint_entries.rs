@@ -4,8 +4,9 @@
 //! is at most one hint, and its `h` entry names its last frame; of every earlier or delivered one that is still in the
 //! log there is a `superseded` entry, so that erasing the id reaches its body; no hint outlives an erasure of its id.
 
-use super::change::{Changes, Filing, unreadable};
+use super::change::{Changes, unreadable};
 use super::error::ReadError;
+use super::filing::Filing;
 use super::summary::{Retired, superseded_key};
 use crate::index::entry::hint::{HintEntry, hint_home_key, hint_home_value, topic_of};
 use crate::log::{self, Position};

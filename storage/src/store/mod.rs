@@ -12,10 +12,12 @@
 mod append;
 mod change;
 mod check;
+mod check_entries;
 mod copies;
 mod elements;
 mod erase;
 mod error;
+mod filing;
 mod hint_entries;
 mod hints;
 mod maintain;

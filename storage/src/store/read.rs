@@ -4,8 +4,9 @@
 //! and which is what the index said it is.
 
 use super::Erasure;
-use super::change::{disagrees, read_posting, unreadable};
+use super::change::{disagrees, unreadable};
 use super::error::ReadError;
+use super::filing::read_posting;
 use super::shared::{Needs, Shared, State};
 use super::summary::Counts;
 use crate::index::entry::{IdEntry, Posting, Question, claims_on, votes_on};

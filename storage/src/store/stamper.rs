@@ -65,8 +65,8 @@ impl Appender {
         if is_due { self.log_ceiling(wall_ms) } else { Ok(()) }
     }
 
-    /// Lets the time of queries go on while nobody writes: logs a new ceiling if the last one lies
-    /// [`super::moment::BEHIND_MS_MAX`] behind `wall_ms`. To be called now and then. Cost: one sync then, else nothing.
+    /// Lets the time of queries go on while nobody writes: logs a new ceiling if the last one lies more than a minute
+    /// behind `wall_ms`. To be called now and then. Cost: one sync then, else nothing.
     ///
     /// # Errors
     ///

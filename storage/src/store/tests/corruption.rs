@@ -1,11 +1,12 @@
 //! An index folder that is damaged, deleted, torn or of another store always ends in a correct index.
 
-use super::super::RebuildReason;
 use super::super::note::{Condition, Note};
+use super::super::{Incoming, RebuildReason, Role};
 use super::world::{Expected, World, record};
 use crate::disk::Crash;
 use crate::index::conformance::copy_folder;
 use crate::index::{Engine, folder};
+use model::Stamp;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 const ENGINES: [Engine; 2] = [Engine::Sled, Engine::Fjall];
 /// How many records are in the small store.
 const FEW: usize = 12;
+/// How many records are kept for others in a store that was killed.
+const HINTED: usize = 3;
 /// How many are in the one whose bytes are all flipped.
 const FEWER: usize = 4;
 /// A folder with more bytes would take too long to be tried byte by byte.
@@ -109,7 +112,9 @@ fn any_byte_flipped_after_an_unclean_stop_ends_in_a_correct_index(engine: Engine
         let damaged = World { db_dir: copy.clone(), disk: world.disk.fork(), ..world.clone() };
         let (mut appender, reader, report) = damaged.open();
         assert!(!report.checking);
-        Expected::of(0..FEW, &reader).check(&reader);
+        let expected = Expected::of(0..FEW, &reader);
+        assert_eq!(expected.hints.len(), HINTED);
+        expected.check(&reader);
         assert!(reader.verify(&mut |_| {}).unwrap().is_sound());
         appender.append(vec![record(FEW)], damaged.wall_ms).unwrap();
         Expected::of(0..FEW + 1, &reader).check(&reader);
@@ -169,6 +174,9 @@ fn killed(engine: Engine, copy: &Path) -> World {
             reader.shared.with_index(|index| Ok(index.flush()?)).unwrap();
         }
     }
+    let hint = |n: usize| Incoming { record: record(n), stamp: Stamp::from_bits(1 + n as u64), role: Role::Hint };
+    appender.merge((0..HINTED + 1).map(hint).collect(), world.wall_ms).unwrap();
+    appender.discharge(vec![(record(0).home(), record(0).id())]).unwrap();
     copy_folder(dir.path(), copy);
     let disk = world.disk.fork();
     disk.crash(Crash::KeepAll);
@@ -183,7 +191,9 @@ fn a_killed_store_opens_with_the_index_it_has() {
         let (_appender, reader, report) = world.open();
         assert!(report.rebuilt.is_none(), "{engine}: {:?}", report.rebuilt);
         assert!(!report.recovery.clean && !report.checking);
-        Expected::of(0..FEW, &reader).check(&reader);
+        let expected = Expected::of(0..FEW, &reader);
+        assert_eq!(expected.hints.len(), HINTED);
+        expected.check(&reader);
     }
 }
 

@@ -94,7 +94,7 @@ fn run_script(world: &World, acknowledged: &mut Expected) -> Result<(), StoreErr
     appender.seal()
 }
 
-fn go_on(maintenance: &mut Maintenance) {
+pub(super) fn go_on(maintenance: &mut Maintenance) {
     drop(maintenance.compact());
     for _ in 0..3 {
         drop(maintenance.step());
@@ -109,45 +109,51 @@ fn nothing_wrong_is_served(reader: &Reader) {
     }
 }
 
-/// How many calls the script makes on a disk that does not fail.
-fn calls_of_the_script() -> u64 {
+/// Something to do with a store: what fails is left, what is acknowledged is noted.
+type Script = fn(&World, &mut Expected) -> Result<(), StoreError>;
+
+/// How many calls a script makes on a disk that does not fail.
+fn calls_of(script: Script) -> u64 {
     let world = World::new();
     let before = world.disk.calls();
-    run_script(&world, &mut Expected::default()).unwrap();
+    script(&world, &mut Expected::default()).unwrap();
     world.disk.calls() - before
 }
 
-fn every_call_fails_once(fault: Fault, crash: impl Fn(u64) -> Crash) {
+/// Runs a script on disks of which each fails at another call, crashes them and looks for what was acknowledged.
+pub(super) fn every_call_fails(script: Script, fault: Fault, crash: impl Fn(u64) -> Crash) {
     let stride = if std::env::var_os("STORE_EVERY_CALL").is_some() { 1 } else { 3 };
-    let calls = calls_of_the_script();
+    let calls = calls_of(script);
     assert!(calls > 100, "{calls}");
     // Which third of the calls is tried differs from fault to fault.
     for call in (1..=calls).filter(|call| call % stride == fault_number(fault) % stride) {
         let world = World::new();
         let mut acknowledged = Expected::default();
         world.disk.fail_at(call, fault);
-        drop(run_script(&world, &mut acknowledged));
+        drop(script(&world, &mut acknowledged));
         world.disk.crash(crash(call));
         let (appender, reader, _) = world.open();
         settle(&mut appender.maintenance());
         assert_eq!(reader.state(), State::Ready, "call {call}");
         acknowledged.check_at_least(&reader);
+        let compared = reader.shared.check_all(&mut |_| {});
+        assert!(compared.is_ok(), "call {call}: {compared:?}");
     }
 }
 
 #[test]
 fn a_disk_that_fails_once_at_any_call_loses_nothing_acknowledged() {
-    every_call_fails_once(Fault::Once, |_| Crash::DropUnsynced);
+    every_call_fails(run_script, Fault::Once, |_| Crash::DropUnsynced);
 }
 
 #[test]
 fn a_disk_that_fails_for_ever_from_any_call_on_loses_nothing_acknowledged() {
-    every_call_fails_once(Fault::ForEver, Crash::Torn);
+    every_call_fails(run_script, Fault::ForEver, Crash::Torn);
 }
 
 #[test]
 fn a_disk_that_returns_a_wrong_bit_at_any_read_loses_nothing_and_serves_nothing_wrong() {
-    every_call_fails_once(Fault::FlipRead, |_| Crash::KeepAll);
+    every_call_fails(run_script, Fault::FlipRead, |_| Crash::KeepAll);
 }
 
 #[test]

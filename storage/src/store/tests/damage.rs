@@ -1,6 +1,6 @@
 //! A record whose frame is damaged stays known, can be healed and can be erased; an erasure outlives a damaged frame.
 
-use super::super::{Appended, Lookup, Reader};
+use super::super::{Appended, Incoming, Lookup, Merged, Reader, Role, State};
 use super::erasure::log_holds;
 use super::records::signed_otherwise;
 use super::world::{World, agent, key, record, records};
@@ -8,7 +8,7 @@ use crate::disk::{Crash, Disk, MemoryDisk};
 use crate::index::Engine;
 use crate::log::{Position, SEGMENT_BYTES_LEAST};
 use model::record::Authors;
-use model::{Body, Record, Timestamp, acceptance};
+use model::{Body, Record, Stamp, Timestamp, acceptance};
 use std::path::{Path, PathBuf};
 
 /// When everything here is erased.
@@ -209,6 +209,72 @@ fn any_byte_of_one_copy_of_an_erasure_may_be_wrong() {
     drop((appender, reader));
     let (_appender, reader, _) = World { engine: Engine::Memory, ..world }.open();
     assert_eq!(reader.get(&record(FEW - 1).id()).unwrap(), Lookup::Erased(erasure));
+}
+
+/// Turns a bit in the frame of the hint of a record, near its end.
+fn damage_hint(world: &World, reader: &Reader, n: usize) {
+    let (_, entry) = reader.shared.hint_of(&record(n).id()).unwrap().unwrap();
+    let offset = usize::try_from(entry.position.at + entry.length - 9).unwrap();
+    assert!(world.disk.flip(&segment_file(&world.disk, entry.position.segment), offset, 4));
+}
+
+#[test]
+fn a_damaged_hint_is_told_of_and_can_be_healed_delivered_and_erased() {
+    for compact_first in [false, true] {
+        let world = World::new();
+        let (mut appender, reader, _) = world.open();
+        let hint = |n: usize| Incoming { record: record(n), stamp: Stamp::from_bits(1 + n as u64), role: Role::Hint };
+        appender.merge((0..6).map(hint).collect(), world.wall_ms).unwrap();
+        (1..5).for_each(|n| damage_hint(&world, &reader, n));
+        if compact_first {
+            // A body in the same segment has to go, and what is damaged there is not kept.
+            appender.erase(record(0).id(), agent(0), at()).unwrap();
+            while appender.maintenance().compact().unwrap().is_some() {}
+        }
+        let places = |range: std::ops::Range<usize>| {
+            let mut places: Vec<_> = range.map(|n| (record(n).home(), record(n).id())).collect();
+            places.sort_unstable();
+            places
+        };
+        let page = reader.hints(None, 99).unwrap();
+        assert_eq!((page.damaged, page.next), (places(1..5), None));
+        assert_eq!(page.hints.len(), if compact_first { 1 } else { 2 });
+        assert_eq!(reader.hint(&record(1).id()).unwrap(), None);
+        assert_eq!(reader.counts().hints, if compact_first { 5 } else { 6 });
+        let healed = appender.merge(vec![hint(1)], world.wall_ms).unwrap();
+        assert_eq!(healed, [Merged::Exists { stamp: Stamp::from_bits(2) }]);
+        assert!(reader.hint(&record(1).id()).unwrap().is_some());
+        assert_eq!(appender.discharge(places(2..4)).unwrap(), 2);
+        let erasure = appender.erase(record(4).id(), agent(0), at()).unwrap();
+        assert_eq!((erasure.signatures, erasure.stamp, erasure.home), ([0; 32], Stamp::from_bits(5), record(4).home()));
+        assert!(reader.hints(None, 99).unwrap().damaged.is_empty());
+        reader.shared.check_all(&mut |_| {}).unwrap();
+        while appender.maintenance().compact().unwrap().is_some() {}
+        for part in signature(&record(4)).chunks(16) {
+            assert!(!log_holds(&world.disk, part));
+        }
+        let before = (reader.counts(), reader.homes().unwrap(), reader.hints(None, 99).unwrap());
+        drop((appender, reader));
+        let (_appender, reader, _) = world.open();
+        assert_eq!((reader.counts(), reader.homes().unwrap(), reader.hints(None, 99).unwrap()), before);
+        reader.shared.check_all(&mut |_| {}).unwrap();
+    }
+}
+
+/// In segments so short that a rebuild reads the log once: a `lost` frame there tells of a body that is gone.
+#[test]
+fn an_erased_body_that_was_damaged_and_compacted_is_no_stumbling_block_for_a_rebuild_in_one_pass() {
+    let mut world = World::new();
+    world.settings.log.segment_bytes_max = SEGMENT_BYTES_LEAST;
+    let (mut appender, reader, _) = world.open();
+    appender.append(records(1..3), world.wall_ms).unwrap();
+    damage(&world, &reader, 2);
+    appender.erase(record(2).id(), agent(0), at()).unwrap();
+    while appender.maintenance().compact().unwrap().is_some() {}
+    drop((appender, reader));
+    let (_appender, reader, report) = world.open();
+    assert_eq!(report.state, State::Ready);
+    assert!(matches!(reader.get(&record(2).id()).unwrap(), Lookup::Erased(_)));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Records from elsewhere, and records kept for others: whatever comes in whatever order ends in the same sets, and
 //! nothing acknowledged is lost.
 
-use super::super::{Appender, EraseError, Incoming, Merged, Reader, Role};
+use super::super::{Appender, EraseError, Incoming, Merged, Reader, Role, StoreError};
+use super::crashes::{every_call_fails, go_on};
 use super::expected::check_sets;
 use super::records::{RECORDS, VARIANTS, variant};
 use super::world::{Expected, START_MS, World, agent, record};
-use crate::disk::Crash;
+use crate::disk::{Crash, Fault};
 use crate::index::Engine;
 use model::{Stamp, Timestamp};
 use proptest::prelude::*;
@@ -142,6 +143,47 @@ proptest! {
         check_sets(&other, &expected.elements(&one));
         prop_assert_eq!(one.homes().unwrap(), other.homes().unwrap());
     }
+}
+
+/// What fails is left, what is acknowledged is noted; a discharge or an erasure that failed may have happened.
+fn run_script(world: &World, acknowledged: &mut Expected) -> Result<(), StoreError> {
+    let (mut appender, _, _) = world.try_open()?;
+    let mut maintenance = appender.maintenance();
+    for round in 0..8 {
+        let entry = |n: usize| {
+            let role = if n.is_multiple_of(3) { Role::Owned } else { Role::Hint };
+            ((round * 5 + n) % RECORDS, (round + n) % VARIANTS, at(40 - n as u64), role)
+        };
+        let entries: Vec<Entry> = (0..9).map(entry).collect();
+        if let Ok(answers) = appender.merge(incoming(&entries), world.wall_ms) {
+            acknowledged.note_merge(&entries, &answers);
+        }
+        let delivered: Vec<usize> = (round * 5..round * 5 + 4).collect();
+        let places = delivered.iter().map(|n| (record(*n).home(), record(*n).id())).collect();
+        acknowledged.hints.retain(|n, _| !delivered.contains(n));
+        drop(appender.discharge(places));
+        if appender.erase(record(round * 4).id(), agent(0), Timestamp::from_ms(5).unwrap()).is_ok() {
+            acknowledged.erase(round * 4);
+        }
+        drop(appender.reserve(world.wall_ms + 700 * round as u64));
+        go_on(&mut maintenance);
+    }
+    appender.seal()
+}
+
+#[test]
+fn a_disk_that_fails_once_at_any_call_loses_nothing_merged_or_hinted() {
+    every_call_fails(run_script, Fault::Once, |_| Crash::DropUnsynced);
+}
+
+#[test]
+fn a_disk_that_fails_for_ever_from_any_call_on_loses_nothing_merged_or_hinted() {
+    every_call_fails(run_script, Fault::ForEver, Crash::Torn);
+}
+
+#[test]
+fn a_disk_that_returns_a_wrong_bit_at_any_read_loses_nothing_merged_or_hinted() {
+    every_call_fails(run_script, Fault::FlipRead, |_| Crash::KeepAll);
 }
 
 #[test]

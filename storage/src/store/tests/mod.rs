@@ -11,4 +11,5 @@ mod queries;
 mod records;
 mod room;
 mod sets;
+mod stamps;
 mod world;

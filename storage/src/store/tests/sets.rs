@@ -1,7 +1,7 @@
 //! The homes' sets: kept by erasures, made anew when they were made under another key or by another release.
 
 use super::super::summary::about;
-use super::super::{ReadError, Reader, RebuildReason};
+use super::super::{Incoming, ReadError, Reader, RebuildReason, Role};
 use super::world::{Expected, RECORDS, World, agent, check_sets, record, records};
 use crate::disk::Crash;
 use crate::index::entry::{FORMAT, Table};
@@ -102,16 +102,21 @@ fn roots_at_old_and_recent_fences_are_those_of_the_elements_also_after_a_restart
     drop(appender);
 }
 
-/// Every so many entries of a set are made wrong, so that the test is quick.
+/// Every so many entries are made wrong, so that the test is quick.
 const STRIDE: usize = 4;
 
 /// What a check finds is given up, so each wrong entry gets a store of its own.
 #[test]
-fn a_check_finds_every_wrong_entry_of_a_set() {
+fn a_check_finds_every_wrong_entry_of_a_set_or_a_hint() {
     let world = World::new().filled(0..RECORDS);
+    let (mut appender, reader, _) = world.open();
+    let hint = |n: usize| Incoming { record: record(n), stamp: Stamp::from_bits(n as u64), role: Role::Hint };
+    appender.merge((0..20).map(hint).collect(), world.wall_ms).unwrap();
+    appender.discharge(vec![(record(7).home(), record(7).id())]).unwrap();
+    drop((appender, reader));
     let entries = |reader: &Reader| {
         let mut entries = Vec::new();
-        for table in [Table::Element, Table::Sum] {
+        for table in [Table::Element, Table::Sum, Table::Hint, Table::HintHome] {
             let scanned = reader.shared.with_index(|index| {
                 index.scan(&table.prefix(), &[], &mut |key, value| {
                     entries.push((key.to_vec(), value.to_vec()));
@@ -137,7 +142,7 @@ fn a_check_finds_every_wrong_entry_of_a_set() {
     };
     let (_appender, reader, _) = World { disk: world.disk.fork(), ..world.clone() }.open();
     let entries = entries(&reader);
-    assert!(entries.len() > RECORDS + 4 && !finds(&[]));
+    assert!(entries.len() > RECORDS + 4 + 2 * 19 && !finds(&[]));
     for (key, value) in entries.iter().step_by(STRIDE) {
         let flipped = |bytes: &[u8], at: usize| {
             let mut bytes = bytes.to_vec();
