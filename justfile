@@ -29,6 +29,10 @@ tour:
 bench *args:
     cargo bench --workspace {{args}}
 
+# clusters under faults in simulated time; `just sim --help` lists the scenarios
+sim *args:
+    cargo run --release -p sim -- {{args}}
+
 # kill -9 under load, more often than in the tests
 crash kills="1000":
     CRASH_KILLS={{kills}} cargo nextest run --release -p node --test crash

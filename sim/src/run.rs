@@ -87,8 +87,8 @@ pub struct Run {
     invariants: Vec<Box<dyn Invariant>>,
     /// Nodes that never come back.
     gone: BTreeSet<usize>,
-    /// When faults happened that clients may notice.
-    faults: Vec<Duration>,
+    /// When something happened that clients may notice, and whether their recovery from it counts.
+    faults: Vec<(Duration, bool)>,
     /// How many acknowledgements the invariants have seen.
     watched: usize,
 }
@@ -231,9 +231,16 @@ impl Run {
         }
     }
 
-    /// Notes that something was done just now that clients may notice: the time until their last error counts from here.
+    /// Notes that something was done just now from which clients must recover: the time until their last error counts from
+    /// here, until the next fault or trouble.
     pub fn fault(&mut self) {
-        self.faults.push(self.cluster.elapsed());
+        self.faults.push((self.cluster.elapsed(), true));
+    }
+
+    /// Notes that something was done just now that makes errors for as long as it lasts: what clients see from here on is
+    /// no longer counted to the fault before.
+    pub fn trouble(&mut self) {
+        self.faults.push((self.cluster.elapsed(), false));
     }
 
     /// Notes that a node never comes back: the second phase does not start it.
@@ -326,9 +333,9 @@ impl Run {
         self.figures.writes = count(history.len());
         self.figures.acknowledged = count(history.acknowledgements());
         self.figures.given_up = count(history.given_up());
-        let ends = self.faults.iter().skip(1).copied().chain([Duration::MAX]);
-        let recovery = self.faults.iter().zip(ends).map(|(fault, until)| history.recovery_time(*fault, until));
-        self.figures.recovery = recovery.collect();
+        let ends = self.faults.iter().skip(1).map(|(at, _)| *at).chain([Duration::MAX]);
+        let counted = self.faults.iter().zip(ends).filter(|((_, counted), _)| *counted);
+        self.figures.recovery = counted.map(|((fault, _), until)| history.recovery_time(*fault, until)).collect();
     }
 }
 

@@ -1,5 +1,5 @@
-//! HTTP/1.1 over simulated streams. Connections are kept and used again; a request that is not answered in time costs
-//! its connection. It never tries anything twice.
+//! HTTP/1.1 over simulated streams. Connections are kept and used again; a request that is not answered in time costs all
+//! that are kept to that address, since they may be as dead. It never tries anything twice.
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -88,7 +88,11 @@ impl Http {
     ///
     /// [`Lost`]. What was asked may have been done.
     pub async fn ask(&self, to: SocketAddr, request: Request, deadline: Duration) -> Result<Answer, Lost> {
-        tokio::time::timeout(deadline, self.exchange(to, request)).await.or(Err(Lost))?
+        let answer = tokio::time::timeout(deadline, self.exchange(to, request)).await.unwrap_or(Err(Lost));
+        if answer.is_err() {
+            self.idle().remove(&to);
+        }
+        answer
     }
 
     async fn exchange(&self, to: SocketAddr, request: Request) -> Result<Answer, Lost> {

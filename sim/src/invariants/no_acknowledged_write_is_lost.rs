@@ -17,7 +17,7 @@ use storage::store::Lookup;
 /// How many records are asked for at once.
 const QUESTIONS_AT_ONCE: usize = 256;
 /// How many losses are named.
-const NAMED_MAX: usize = 5;
+const NAMED_MAX: usize = 3;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ fn returns(write: &Write, answer: Result<Answer, Lost>) -> Result<(), String> {
     match answer.status {
         200 if answer.body == envelope_json(write.record.envelope()) => Ok(()),
         200 => Err(format!("another record: {}", answer.text())),
-        status => Err(format!("{status} {}", answer.text())),
+        status => Err(format!("{status} {}", answer.json().get("code").unwrap_or_default())),
     }
 }
 

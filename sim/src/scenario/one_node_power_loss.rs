@@ -31,6 +31,7 @@ fn faults(run: &mut Run) -> Result<(), Failure> {
     for _ in 0..FALLS {
         let before = run.chance.between(Duration::ZERO, 500 * MS);
         run.pass(before)?;
+        run.trouble();
         match run.chance.below(4) {
             0 => {
                 let time = run.chance.between(MS, 1000 * MS);
