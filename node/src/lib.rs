@@ -15,4 +15,6 @@ pub mod settings;
 pub mod world;
 
 mod accept;
+mod cluster;
+mod founding_file;
 mod timed_disk;

@@ -89,6 +89,12 @@ impl StoredRecord {
         self.stamp
     }
 
+    /// The same record under another stamp.
+    #[must_use]
+    pub fn with_stamp(self, stamp: Stamp) -> Self {
+        Self { stamp, ..self }
+    }
+
     /// What the archive holds.
     pub fn kind(&self) -> RecordKind {
         self.kind

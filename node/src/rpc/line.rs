@@ -12,6 +12,9 @@ const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// How often a connection is asked whether anybody is there, and how long the answer may take. Without it a connection
 /// that was cut stays silent for ever.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// How long a call that was given up is remembered, so that what still comes of it is passed over. The library takes this
+/// time from the machine's clock, whatever the world: so it is longer than a simulation, and their number bounds them.
+const RESETS_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How much of one answer may be under way that nobody has read.
 pub(super) const STREAM_WINDOW: u32 = 1 << 20;
 /// How much of all answers on a connection may be.
@@ -51,5 +54,6 @@ pub(super) fn line(address: SocketAddr, network: &Arc<dyn Network>) -> Channel {
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_reset_stream_duration(RESETS_KEPT)
         .connect_with_connector_lazy(connector)
 }

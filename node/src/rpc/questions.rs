@@ -43,7 +43,12 @@ impl Questions {
     /// Those of [`Pages::next`]; [`CallError::Malformed`] if pieces do not fit together, or there is no end.
     pub async fn next(&mut self, bytes_max: usize) -> Result<Scanned, CallError> {
         let Some(first) = self.piece().await? else {
-            return self.end.map(Scanned::End).ok_or_else(|| malformed("has no end"));
+            let end = self.end.ok_or_else(|| malformed("has no end"))?;
+            // A stream that is read to its end need not be broken off.
+            return match self.pages.next().await? {
+                None => Ok(Scanned::End(end)),
+                Some(_) => Err(malformed("goes on after its end")),
+            };
         };
         let Piece { question, mut records, mut damaged, mut continued } = first;
         let weight = |records: &[Held]| records.iter().map(|held| held.record.weight()).sum::<usize>();

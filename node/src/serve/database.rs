@@ -1,19 +1,18 @@
-//! The database of a one-node cluster: what the HTTP interface asks, answered from the store.
+//! The database that the HTTP interface asks: the cluster for claims, this node's own store for what is its own.
 //!
-//! It sends writes through the gate to the writer, and runs reads in the lanes. It holds no rule of its own.
+//! It holds no rule of its own.
 
-use super::gate::Submission;
 use super::lanes::Lanes;
-use super::query::{self, QueryError};
+use super::local::stopping;
 use super::state::NodeState;
 use super::writer::{Job, WriterQueue};
+use crate::cluster::{Cluster, told};
 use api::database::{
-    Addresses, Cluster, ClusterSettings, Compaction, Database, EraseError, Erasure, Export, ExportPosition, Identity,
-    Member, NodeFigures, NodeView, Observation, Page, Part, Pending, QueryPlan, ReadError, Receipt, RecordError,
-    Shortfall, Status, Stored, SubmitError, SubmitTerms, Target,
+    Compaction, Database, EraseError, Erasure, Export, ExportPosition, Identity, NodeView, Observation, Page, Part,
+    Pending, QueryPlan, ReadError, Receipt, RecordError, Status, Stored, SubmitError, SubmitTerms,
 };
 use model::record::Subject;
-use model::{Body, Envelope, Home, RecordId, Vote};
+use model::{Envelope, RecordId};
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -22,22 +21,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use storage::disk::Disk;
 use storage::log::Position;
-use storage::store::{self, Lookup, Maintenance, Reader, State};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-
-/// After how many seconds a client may try again when the node could not answer in time.
-const RETRY_AFTER_S: u32 = 1;
+use storage::store::{Maintenance, Reader, State};
+use tokio::sync::oneshot;
 
 /// A node's claims.
 #[derive(Debug)]
 pub(super) struct LocalDatabase {
     pub(super) identity: Identity,
     pub(super) engine: &'static str,
+    pub(super) cluster: Arc<Cluster>,
     pub(super) reader: Reader,
-    pub(super) gate: mpsc::Sender<Submission>,
-    /// A permit for each record that is on its way to the disk; a batch of more than all of them takes all.
-    pub(super) queued: Semaphore,
-    pub(super) queued_max: usize,
     pub(super) writer: WriterQueue,
     pub(super) maintenance: Mutex<Maintenance>,
     pub(super) lanes: Lanes,
@@ -59,20 +52,17 @@ impl Database for Shared {
     fn submit(&self, envelopes: Vec<Envelope>, terms: SubmitTerms) -> Pending<'_, Vec<Result<Receipt, SubmitError>>> {
         Box::pin(async move {
             let (count, begun) = (envelopes.len(), self.monotonic());
-            let submitted = tokio::time::timeout(self.0.write_deadline, self.0.submit(envelopes, terms)).await;
-            let verdicts = submitted.unwrap_or(Err(late()));
+            // A write answers by its deadline; what stands in the way of even that, a stuck disk for one, is cut off here.
+            let patience = self.0.write_deadline + self.0.cluster.settings.owner_deadline;
+            let submitted = tokio::time::timeout(patience, self.0.cluster.submit(envelopes, terms)).await;
             self.0.state.metrics.write(terms.ack, self.monotonic().saturating_sub(begun));
-            verdicts.unwrap_or_else(|error| vec![Err(error); count])
+            submitted.unwrap_or_else(|_| vec![Err(late()); count])
         })
     }
 
     fn query(&self, plan: QueryPlan) -> Pending<'_, Result<Page, ReadError>> {
-        self.read_until(&self.0.lanes, move |database, abandoned| {
-            let now = database.state.clock.wall_ms();
-            let page = query::answer(&database.reader, &plan, now, abandoned).map_err(|error| match error {
-                QueryError::Read(error) => told(&error),
-                QueryError::Abandoned => ReadError::Overloaded,
-            })?;
+        Box::pin(async move {
+            let page = self.0.cluster.query(plan).await?;
             match page.damaged.first() {
                 Some(damaged) if page.answers.is_empty() && page.next.is_none() => Err(ReadError::NotReady {
                     what: format!(
@@ -85,23 +75,8 @@ impl Database for Shared {
         })
     }
 
-    fn record(&self, id: RecordId, _subject: Option<Subject>) -> Pending<'_, Result<Stored, RecordError>> {
-        let read = self.read(move |database| match database.reader.get(&id).map_err(|error| told(&error))? {
-            Lookup::Found(record) => {
-                let envelope = record.to_envelope().ok_or(ReadError::Fault)?;
-                let target = match envelope.body() {
-                    Body::Vote(vote) => Some(database.target(vote).map_err(|error| told(&error))?),
-                    Body::Assertion(_) | Body::Alias(_) | Body::Opaque(_) => None,
-                };
-                Ok(Ok(Stored { envelope, received_at: record.stamp(), target }))
-            }
-            Lookup::Erased(_) => Ok(Err(RecordError::Erased)),
-            Lookup::Absent => Ok(Err(RecordError::NotFound)),
-            Lookup::Damaged(position) => Err(ReadError::NotReady {
-                what: format!("the record is damaged on disk at {position}; send it again to mend it"),
-            }),
-        });
-        Box::pin(async move { read.await? })
+    fn record(&self, id: RecordId, subject: Option<Subject>) -> Pending<'_, Result<Stored, RecordError>> {
+        Box::pin(async move { self.0.cluster.record(id, subject).await })
     }
 
     fn export(&self, after: Option<ExportPosition>, limit: usize) -> Pending<'_, Result<Export, ReadError>> {
@@ -130,6 +105,10 @@ impl Database for Shared {
 
     fn erase(&self, id: RecordId) -> Pending<'_, Result<Erasure, EraseError>> {
         Box::pin(async move {
+            if !self.0.cluster.is_alone() {
+                let what = "erasure: in a cluster of several nodes this release cannot erase".to_owned();
+                return Err(EraseError::Submit(SubmitError::NotReady { what }));
+            }
             let (reply, answer) = oneshot::channel();
             let stopping = |_| EraseError::Submit(stopping());
             self.0.writer.send(Job::Erase { id, reply }).await.map_err(|error| stopping(error.to_string()))?;
@@ -151,12 +130,12 @@ impl Database for Shared {
         self.read(|database| Ok(database.status()))
     }
 
-    fn cluster(&self) -> Pending<'_, Result<Cluster, ReadError>> {
-        Box::pin(async { Ok(self.0.cluster()) })
+    fn cluster(&self) -> Pending<'_, Result<api::database::Cluster, ReadError>> {
+        Box::pin(async { Ok(self.0.cluster.described()) })
     }
 
     fn nodes(&self) -> Pending<'_, Result<Vec<NodeView>, ReadError>> {
-        Box::pin(async { Ok(vec![self.0.node()]) })
+        Box::pin(async { Ok(self.0.cluster.nodes().await) })
     }
 
     fn identity(&self) -> Identity {
@@ -203,28 +182,6 @@ impl Shared {
 }
 
 impl LocalDatabase {
-    async fn submit(
-        &self,
-        envelopes: Vec<Envelope>,
-        terms: SubmitTerms,
-    ) -> Result<Vec<Result<Receipt, SubmitError>>, SubmitError> {
-        let (reply, verdicts) = oneshot::channel();
-        let weight = u32::try_from(envelopes.len().min(self.queued_max)).unwrap_or(u32::MAX);
-        let _permit = self.queued.acquire_many(weight).await.or(Err(stopping()))?;
-        self.gate.send(Submission { envelopes, terms, reply }).await.or(Err(stopping()))?;
-        verdicts.await.or(Err(stopping()))
-    }
-
-    /// What is known here of the target of a vote.
-    fn target(&self, vote: &Vote) -> Result<Target, store::ReadError> {
-        Ok(match self.reader.get(&vote.target)? {
-            Lookup::Absent => Target::Unknown,
-            Lookup::Erased(_) => Target::Erased,
-            Lookup::Found(target) if target.home() != Home::of(&vote.subject) => Target::Misrouted,
-            Lookup::Found(_) | Lookup::Damaged(_) => Target::Known,
-        })
-    }
-
     /// Compacts until no segment is due.
     fn compact(&self) -> Result<Compaction, ReadError> {
         let mut maintenance = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
@@ -261,33 +218,9 @@ impl LocalDatabase {
         vec![
             part("log", self.state.fatal(), "ok"),
             part("index", index, well),
-            part("clock", self.state.clock_trouble(), "ok"),
+            part("clock", self.state.clock_trouble().or_else(|| self.cluster.clock_trouble()), "ok"),
+            part("cluster", self.cluster.trouble(), "ok"),
         ]
-    }
-
-    /// A cluster of one, led by itself.
-    fn cluster(&self) -> Cluster {
-        Cluster {
-            leader: Some(self.identity.node_id.clone()),
-            members: vec![self.member()],
-            settings: ClusterSettings { replication_factor: 1 },
-            ..Cluster::default()
-        }
-    }
-
-    fn member(&self) -> Member {
-        let node_id = self.identity.node_id.clone();
-        Member { node_id, addresses: Addresses::default(), zone: None, homes: Home::COUNT }
-    }
-
-    fn node(&self) -> NodeView {
-        let figures = NodeFigures {
-            version: self.identity.version.clone(),
-            replication_lag_ms: 0,
-            hints_pending: 0,
-            under_replicated: Shortfall::NONE,
-        };
-        NodeView { member: self.member(), state: api::database::NodeState::Alive, figures: Some(figures) }
     }
 
     fn status(&self) -> Status {
@@ -312,33 +245,7 @@ impl LocalDatabase {
     }
 }
 
-/// What is told to a writer when the node is on its way out.
-fn stopping() -> SubmitError {
-    SubmitError::NotReady { what: "the node is stopping".to_owned() }
-}
-
 /// What is told to a writer whose records were not synced in time. Some of them may be.
 fn late() -> SubmitError {
-    SubmitError::Unavailable {
-        durable: 0,
-        wanted: 1,
-        who: "the disk of this node".to_owned(),
-        retry_after_s: RETRY_AFTER_S,
-    }
-}
-
-/// What a client is told of a read that failed; the whole story goes to the log.
-fn told(error: &store::ReadError) -> ReadError {
-    match error {
-        store::ReadError::Rebuilding(progress) => {
-            ReadError::NotReady { what: format!("index: rebuilding from the log, {progress}") }
-        }
-        store::ReadError::Closed => ReadError::NotReady { what: "the node is stopping".to_owned() },
-        store::ReadError::TooMany(max) => ReadError::TooManyClaims { max: *max },
-        store::ReadError::TooLarge(bytes_max) => ReadError::TooLarge { bytes_max: *bytes_max },
-        store::ReadError::Index(_) | store::ReadError::Log(_) | store::ReadError::Archive(_) => {
-            tracing::error!(error = error as &dyn Error, "a read failed");
-            ReadError::NotReady { what: error.to_string() }
-        }
-    }
+    SubmitError::Unavailable { durable: 0, wanted: 1, who: "the disk of this node".to_owned(), retry_after_s: 1 }
 }

@@ -5,8 +5,8 @@
 
 use super::writer::{Job, Verified, WriterQueue};
 use api::database::{SubmitError, SubmitTerms};
-use model::Envelope;
 use model::acceptance::{self, KeyCache};
+use model::{Envelope, Record, Refusal};
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -19,12 +19,28 @@ const KEYS_MAX: usize = 16_384;
 /// The verdict on each envelope of a submission, in its order.
 pub(super) type Verdicts = Vec<Result<api::database::Receipt, SubmitError>>;
 
-/// Some envelopes and where their answer goes.
+/// What the gate makes of each envelope, in its order.
+pub(super) type Passed = Vec<Result<Record, Refusal>>;
+
+/// Some envelopes, and what becomes of them.
 #[derive(Debug)]
 pub(super) struct Submission {
     pub(super) envelopes: Vec<Envelope>,
-    pub(super) terms: SubmitTerms,
-    pub(super) reply: oneshot::Sender<Verdicts>,
+    pub(super) then: Then,
+}
+
+/// Where envelopes go from the gate.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// To this node's log, which stamps them: the whole way in a cluster of one.
+    Write {
+        /// How they are to be taken.
+        terms: SubmitTerms,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Verdicts>,
+    },
+    /// Back to whoever sent them.
+    Return(oneshot::Sender<Passed>),
 }
 
 /// The submissions that wait, shared by the workers.
@@ -55,24 +71,27 @@ impl Waiting {
 pub(super) async fn work(waiting: Waiting, writer: WriterQueue) {
     let mut keys = KeyCache::new(KEYS_MAX);
     while let Some(submissions) = waiting.take().await {
-        for verified in verify(submissions, &mut keys) {
-            if writer.send(Job::Write(verified)).await.is_err() {
-                return; // the log has stopped; whoever waits sees its reply dropped
+        for (records, then) in verify(submissions, &mut keys) {
+            match then {
+                Then::Write { terms, reply } => {
+                    if writer.send(Job::Write(Verified { records, terms, reply })).await.is_err() {
+                        return; // the log has stopped; whoever waits sees its reply dropped
+                    }
+                }
+                Then::Return(reply) => drop(reply.send(records)), // nobody waits: nothing was done
             }
         }
     }
 }
 
 /// Verifies several submissions as one batch.
-fn verify(submissions: Vec<Submission>, keys: &mut KeyCache) -> Vec<Verified> {
+fn verify(submissions: Vec<Submission>, keys: &mut KeyCache) -> Vec<(Passed, Then)> {
     let mut envelopes = Vec::with_capacity(submissions.iter().map(|submission| submission.envelopes.len()).sum());
     let mut rest = Vec::with_capacity(submissions.len());
     for submission in submissions {
-        rest.push((submission.envelopes.len(), submission.terms, submission.reply));
+        rest.push((submission.envelopes.len(), submission.then));
         envelopes.extend(submission.envelopes);
     }
     let mut verdicts = acceptance::accept_batch_with(envelopes, keys).into_iter();
-    rest.into_iter()
-        .map(|(count, terms, reply)| Verified { records: verdicts.by_ref().take(count).collect(), terms, reply })
-        .collect()
+    rest.into_iter().map(|(count, then)| (verdicts.by_ref().take(count).collect(), then)).collect()
 }

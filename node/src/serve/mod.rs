@@ -11,11 +11,12 @@ mod daemon;
 mod database;
 mod date;
 mod gate;
+mod joining;
 mod lanes;
 mod listen;
+pub(crate) mod local;
 mod maintenance;
 mod opening;
-mod query;
 mod reserve;
 mod state;
 mod verify;
@@ -24,15 +25,22 @@ mod writer;
 pub use daemon::{Daemon, serve};
 pub use verify::verify;
 
+use crate::advertise::UnknownHost;
+use crate::cluster_key::ClusterKeyError;
+pub use crate::founding_file::KeptError;
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::world::{Worker, Workers, World};
+use ::cluster::ClusterId;
 use database::{LocalDatabase, Shared};
 use gate::Waiting;
+use joining::{Doors, Joined, Parts};
 use lanes::Lanes;
 use listen::Listeners;
+use local::Local;
 use maintenance::Caretaker;
+use model::AgentId;
 use reserve::Reserve;
 use state::NodeState;
 use std::error::Error;
@@ -41,8 +49,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use storage::store::{Store, StoreError};
+use storage::store::{Appender, Store, StoreError};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
 use writer::{Writer, millis};
 
 /// The most reads that block on the disk at once; with the bytes of a page it bounds the memory that queries take.
@@ -81,6 +90,23 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// There is no cluster key: see there.
+    #[error("the node has no cluster key")]
+    Key(#[from] ClusterKeyError),
+    /// The host to advertise is not known: see there.
+    #[error("the node does not know where others reach it")]
+    Advertise(#[from] UnknownHost),
+    /// What the node kept of its founding: see there.
+    #[error("the node does not know which cluster it is in")]
+    Kept(#[from] KeptError),
+    /// The node belongs to another cluster than it should. Correct the setting, or the folder.
+    #[error("cluster.id: the node in this data_dir belongs to cluster {is}, not to {wanted}")]
+    OtherCluster {
+        /// What the setting says.
+        wanted: ClusterId,
+        /// What the node kept.
+        is: ClusterId,
+    },
     /// Two metrics share a name: a fault in this program.
     #[error("the metrics contradict each other")]
     Metrics(#[from] prometheus::Error),
@@ -93,6 +119,7 @@ pub enum StartError {
 pub struct Node {
     stopping: watch::Sender<bool>,
     servers: tokio::task::JoinHandle<()>,
+    tasks: JoinSet<()>,
     loops: Vec<Worker>,
     state: Arc<NodeState>,
     drain: Duration,
@@ -117,6 +144,7 @@ impl Node {
         let listeners = Listeners::bind(settings, world.network.as_ref()).await?;
         let (client_addr, admin_addr) = listeners.addresses().map_err(system("address"))?;
 
+        let doors = Doors::open(settings, &world, client_addr).await?;
         let World { disk, clock, workers, .. } = &world;
         let state = Arc::new(NodeState::new(Arc::clone(clock), Metrics::new()?));
         if matches!(workers, Workers::Threads) {
@@ -126,7 +154,8 @@ impl Node {
         let mut secret = [0; 32];
         world.entropy.fill(&mut secret).map_err(system("randomness"))?;
         let identity = Identity::load_or_create(disk.as_ref(), &settings.data_dir, &wal_dir, secret)?;
-        let setup = opening::setup(settings, &world, &state, &identity)?;
+        let set_key = opening::set_key(&identity, doors.as_ref().map(|doors| &doors.key));
+        let setup = opening::setup(settings, &world, &state, set_key)?;
         let engine = setup.engine;
         let (appender, reader, report) = Store::open(setup)?;
         opening::tell(&report);
@@ -135,53 +164,25 @@ impl Node {
         }
         workers.settle().await;
 
-        let (for_caretaker, for_operators) = (appender.maintenance(), appender.maintenance());
-        let (spares, wanted_spares) = mpsc::channel(1);
-        let (writer_queue, writer_jobs) = mpsc::channel(WRITER_JOBS_MAX);
-        let queued_max = usize::try_from(settings.write_queue_max).unwrap_or(Semaphore::MAX_PERMITS);
-        let (gate_queue, submissions) = mpsc::channel(GATE_JOBS_MAX);
-        let caretaker = Caretaker {
-            maintenance: for_caretaker,
-            state: Arc::clone(&state),
-            writer: writer_queue.downgrade(),
-            disk: Arc::clone(disk),
-            workers: workers.clone(),
-            wal_dir: wal_dir.clone(),
-            db_dir: db_dir.clone(),
-            scrub_bytes_per_second: settings.scrub_bytes_per_second,
+        let for_operators = appender.maintenance();
+        let (loops, local) = start_loops(settings, &world, &state, identity.agent(), appender)?;
+        let (stopping, stop) = watch::channel(false);
+        let parts = Parts { settings, world: &world, me: joining::node_id(&identity), local: local.clone() };
+        let Joined { cluster, tasks } = match doors {
+            Some(doors) => doors.join(parts, &state.metrics, stop.clone())?,
+            None => joining::alone(parts, client_addr),
         };
-        let folders = vec![wal_dir.clone(), db_dir.clone()];
-        let writer = Writer {
-            appender,
-            reader: reader.clone(),
-            state: Arc::clone(&state),
-            eraser: identity.agent(),
-            reserve: Reserve::new(Arc::clone(disk), folders, settings.disk_free_bytes_min),
-            spares,
-            workers: workers.clone(),
-        };
-        let waiting = Waiting::new(submissions);
-        let mut loops = vec![
-            start(workers, "writer", &state, writer.work(writer_jobs))?,
-            start(workers, "caretaker", &state, caretaker.work(wanted_spares))?,
-        ];
-        for _ in 0..workers.parallelism() {
-            loops.push(start(workers, "gate", &state, gate::work(waiting.clone(), writer_queue.clone()))?);
-        }
-
         let database = Shared(Arc::new(LocalDatabase {
             identity: api::database::Identity {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 node_id: identity.name(),
             },
             engine: engine.as_str(),
+            cluster,
             reader,
-            gate: gate_queue,
-            queued: Semaphore::new(queued_max),
-            queued_max,
-            writer: writer_queue,
+            writer: local.writer,
             maintenance: Mutex::new(for_operators),
-            lanes: Lanes::new(READS_IN_FLIGHT_MAX, workers.clone()),
+            lanes: local.lanes,
             compactions: Lanes::new(1, workers.clone()),
             started: clock.monotonic(),
             write_deadline: Duration::from_millis(settings.write_deadline_ms),
@@ -190,12 +191,11 @@ impl Node {
             wal_dir,
             db_dir,
         }));
-        let (stopping, stop) = watch::channel(false);
         let servers = tokio::spawn(listeners.serve(Arc::new(database), settings, clock, stop));
         // The last quarter of the deadline is for the last commit and the seal.
         let drain = Duration::from_millis(settings.shutdown_deadline_ms / 4 * 3);
         let name = identity.name();
-        Ok(Self { stopping, servers, loops, state, drain, name, client_addr, admin_addr })
+        Ok(Self { stopping, servers, tasks, loops, state, drain, name, client_addr, admin_addr })
     }
 
     /// The node's name.
@@ -229,17 +229,73 @@ impl Node {
     /// loops then take to finish is up to the disk.
     pub async fn shutdown(self) -> Option<String> {
         self.stopping.send_replace(true);
-        let Self { mut servers, loops, state, drain, .. } = self;
+        let Self { mut servers, mut tasks, loops, state, drain, .. } = self;
         if tokio::time::timeout(drain, &mut servers).await.is_err() {
             tracing::warn!("requests were still in flight at the shutdown deadline and are cut off");
             servers.abort();
             servers.await.ok(); // it was cancelled, as asked
         }
+        tasks.shutdown().await;
         for worker in loops {
             worker.ended().await;
         }
         state.fatal()
     }
+}
+
+/// Starts the loops of a node: those of the gate, the writer and the caretaker. Returns them and the way to the store.
+fn start_loops(
+    settings: &Settings,
+    world: &World,
+    state: &Arc<NodeState>,
+    eraser: AgentId,
+    appender: Appender,
+) -> Result<(Vec<Worker>, Local), StartError> {
+    let World { disk, workers, .. } = world;
+    let (wal_dir, db_dir) = (settings.wal_folder(), settings.db_folder());
+    let (reader, stamper) = (appender.reader(), appender.stamper());
+    let (spares, wanted_spares) = mpsc::channel(1);
+    let (writer_queue, writer_jobs) = mpsc::channel(WRITER_JOBS_MAX);
+    let (gate_queue, submissions) = mpsc::channel(GATE_JOBS_MAX);
+    let caretaker = Caretaker {
+        maintenance: appender.maintenance(),
+        state: Arc::clone(state),
+        writer: writer_queue.downgrade(),
+        disk: Arc::clone(disk),
+        workers: workers.clone(),
+        wal_dir: wal_dir.clone(),
+        db_dir: db_dir.clone(),
+        scrub_bytes_per_second: settings.scrub_bytes_per_second,
+    };
+    let writer = Writer {
+        appender,
+        reader: reader.clone(),
+        state: Arc::clone(state),
+        eraser,
+        reserve: Reserve::new(Arc::clone(disk), vec![wal_dir, db_dir], settings.disk_free_bytes_min),
+        spares,
+        workers: workers.clone(),
+    };
+    let waiting = Waiting::new(submissions);
+    let mut loops = vec![
+        start(workers, "writer", state, writer.work(writer_jobs))?,
+        start(workers, "caretaker", state, caretaker.work(wanted_spares))?,
+    ];
+    for _ in 0..workers.parallelism() {
+        loops.push(start(workers, "gate", state, gate::work(waiting.clone(), writer_queue.clone()))?);
+    }
+    let queued_max = usize::try_from(settings.write_queue_max).unwrap_or(Semaphore::MAX_PERMITS);
+    let local = Local {
+        reader,
+        gate: gate_queue,
+        queued: Arc::new(Semaphore::new(queued_max)),
+        queued_max,
+        writer: writer_queue,
+        lanes: Lanes::new(READS_IN_FLIGHT_MAX, workers.clone()),
+        stamper,
+        state: Arc::clone(state),
+    };
+    Ok((loops, local))
 }
 
 /// Starts a loop of the node. If it panics the node stops: without it, it would answer and never acknowledge.

@@ -6,6 +6,7 @@ use crate::identity::Identity;
 use crate::settings::{Engine, Settings};
 use crate::timed_disk::TimedDisk;
 use crate::world::World;
+use ::cluster::membership::ClusterKey;
 use model::set::SetKey;
 use std::sync::Arc;
 use storage::store;
@@ -13,12 +14,15 @@ use storage::store;
 /// What a node without a cluster derives the key of its sets for.
 const LONE_SET_KEY: &str = "stemedb-v1 the sets of a node without a cluster";
 
+/// What the nodes of a cluster derive the key of their sets for.
+const CLUSTER_SET_KEY: &str = "stemedb-v1 the sets of the nodes of a cluster";
+
 /// What opening the store takes.
 pub(super) fn setup(
     settings: &Settings,
     world: &World,
     state: &NodeState,
-    identity: &Identity,
+    set_key: SetKey,
 ) -> Result<store::Setup, StartError> {
     let (disk, clock) = (Arc::clone(&world.disk), Arc::clone(&world.clock));
     let mut store_id_seed = [0; 16];
@@ -30,8 +34,16 @@ pub(super) fn setup(
         engine: world.engine.unwrap_or_else(|| engine(settings.index_engine)),
         settings: store_settings(settings),
         store_id_seed,
-        set_key: SetKey::new(identity.derived_key(LONE_SET_KEY)),
+        set_key,
         wall_ms: world.clock.wall_ms(),
+    })
+}
+
+/// The key of this node's sets: every node of a cluster has the same, and no client knows it.
+pub(super) fn set_key(identity: &Identity, cluster: Option<&ClusterKey>) -> SetKey {
+    SetKey::new(match cluster {
+        Some(key) => blake3::derive_key(CLUSTER_SET_KEY, &key.0),
+        None => identity.derived_key(LONE_SET_KEY),
     })
 }
 

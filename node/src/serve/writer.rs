@@ -9,12 +9,12 @@ use super::reserve::Reserve;
 use super::state::NodeState;
 use crate::world::Workers;
 use api::database::{Durable, EraseError, Erasure, Outcome, Receipt, SubmitError, SubmitTerms};
-use model::{AgentId, Body, Code, Record, RecordId, Refusal, Timestamp};
+use model::{AgentId, Body, Code, Home, Record, RecordId, Refusal, Timestamp};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::log::{LogError, SpareJob};
-use storage::store::{self, AppendError, Appended, Appender, Lookup, Reader, StoreError};
+use storage::store::{self, AppendError, Appended, Appender, Incoming, Lookup, Merged, Reader, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 /// The most records of one commit: about 1 MiB of ordinary claims.
@@ -27,6 +27,12 @@ const COMMIT_JOBS_MAX: usize = 1024;
 pub(super) enum Job {
     /// Store records that passed the gate.
     Write(Verified),
+    /// Store records under the stamps that they have.
+    Merge { incoming: Vec<Incoming>, reply: oneshot::Sender<Result<Vec<Merged>, SubmitError>> },
+    /// Forget hints that every owner has.
+    Discharge { hints: Vec<(Home, RecordId)>, reply: oneshot::Sender<Result<(), SubmitError>> },
+    /// Move the ceiling of stamps ahead.
+    Reserve { reply: oneshot::Sender<Result<(), SubmitError>> },
     /// Erase the body of a record.
     Erase { id: RecordId, reply: oneshot::Sender<Result<Erasure, EraseError>> },
     /// Begin a new segment, so that everything before it can be compacted.
@@ -85,36 +91,110 @@ impl Writer {
     /// Does the jobs in order, neighbouring writes together.
     async fn perform(&mut self, jobs: &mut Vec<Job>) {
         self.check_clock();
-        let mut writes: Vec<Verified> = Vec::new();
-        let mut records = 0;
+        let mut waiting = Waiting::default();
         for job in jobs.drain(..) {
             match job {
                 Job::Write(verified) => {
-                    records += verified.records.len();
-                    writes.push(verified);
-                    if records >= COMMIT_RECORDS_MAX {
-                        self.commit(std::mem::take(&mut writes)).await;
-                        records = 0;
-                    }
+                    waiting.records += verified.records.len();
+                    waiting.writes.push(verified);
                 }
+                Job::Merge { incoming, reply } => {
+                    waiting.records += incoming.len();
+                    waiting.merges.push((incoming, reply));
+                }
+                Job::Discharge { hints, reply } => waiting.discharges.push((hints, reply)),
+                Job::Reserve { reply } => waiting.reserves.push(reply),
                 Job::Erase { id, reply } => {
-                    self.commit(std::mem::take(&mut writes)).await;
-                    records = 0;
+                    self.commit(&mut waiting).await;
                     let erased = self.erase(id);
                     self.workers.settle().await;
                     reply.send(erased).ok(); // nobody waits: the erasure stands all the same
                 }
                 Job::Roll { reply } => {
-                    self.commit(std::mem::take(&mut writes)).await;
-                    records = 0;
+                    self.commit(&mut waiting).await;
                     self.roll();
                     self.workers.settle().await;
                     reply.send(()).ok(); // nobody waits: the segment is sealed all the same
                 }
                 Job::CheckClock => self.keep_time(),
             }
+            if waiting.records >= COMMIT_RECORDS_MAX {
+                self.commit(&mut waiting).await;
+            }
         }
-        self.commit(writes).await;
+        self.commit(&mut waiting).await;
+    }
+
+    /// Makes what waits durable, each kind together, and answers.
+    async fn commit(&mut self, waiting: &mut Waiting) {
+        let Waiting { writes, merges, discharges, reserves, .. } = std::mem::take(waiting);
+        self.reserve_stamps(reserves).await;
+        self.write(writes).await;
+        self.merge(merges).await;
+        self.discharge(discharges).await;
+    }
+
+    /// Moves the ceiling ahead if somebody needs it, or soon will.
+    async fn reserve_stamps(&mut self, replies: Vec<oneshot::Sender<Result<(), SubmitError>>>) {
+        if replies.is_empty() {
+            return;
+        }
+        let reserved = match self.trouble() {
+            Some(trouble) => Err(trouble),
+            None => self.appender.reserve(self.state.clock.wall_ms()).map_err(|error| {
+                self.note(Some(&error));
+                refused(&error)
+            }),
+        };
+        self.workers.settle().await;
+        for reply in replies {
+            reply.send(reserved.clone()).ok(); // nobody waits: the ceiling stands all the same
+        }
+    }
+
+    /// Stores what other nodes, or this one as coordinator, have stamped.
+    async fn merge(&mut self, merges: Vec<Merge>) {
+        if merges.is_empty() {
+            return;
+        }
+        let counts: Vec<_> = merges.iter().map(|(incoming, _)| incoming.len()).collect();
+        let (incoming, replies): (Vec<_>, Vec<_>) = merges.into_iter().unzip();
+        let incoming: Vec<_> = incoming.into_iter().flatten().collect();
+        let written = f64::from(u32::try_from(incoming.len()).unwrap_or(u32::MAX));
+        let merged = match self.trouble() {
+            Some(trouble) => Err(trouble),
+            None => {
+                let merged = self.appender.merge(incoming, self.state.clock.wall_ms());
+                self.note(merged.as_ref().err());
+                merged.map_err(|error| refused(&error))
+            }
+        };
+        if merged.is_ok() {
+            self.state.metrics.commit_records.observe(written);
+        }
+        self.workers.settle().await;
+        let mut merged = merged.map(Vec::into_iter);
+        for (count, reply) in counts.into_iter().zip(replies) {
+            let answer = match &mut merged {
+                Ok(merged) => Ok(merged.by_ref().take(count).collect()),
+                Err(error) => Err(error.clone()),
+            };
+            reply.send(answer).ok(); // nobody waits: the records stand all the same
+        }
+    }
+
+    async fn discharge(&mut self, discharges: Vec<Discharge>) {
+        if discharges.is_empty() {
+            return;
+        }
+        let (hints, replies): (Vec<_>, Vec<_>) = discharges.into_iter().unzip();
+        let discharged = self.appender.discharge(hints.into_iter().flatten().collect());
+        self.note(discharged.as_ref().err());
+        let discharged = discharged.map(drop).map_err(|error| refused(&error));
+        self.workers.settle().await;
+        for reply in replies {
+            reply.send(discharged.clone()).ok(); // nobody waits: they are forgotten all the same
+        }
     }
 
     /// Seals the open segment if compacting it would gain something.
@@ -143,7 +223,7 @@ impl Writer {
     }
 
     /// Makes the records of several submissions durable together and answers each.
-    async fn commit(&mut self, writes: Vec<Verified>) {
+    async fn write(&mut self, writes: Vec<Verified>) {
         if writes.is_empty() {
             return;
         }
@@ -189,16 +269,22 @@ impl Writer {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        if self.reserve.is_short() {
-            self.state.set_disk_full(true);
-            return Err(SubmitError::DiskFull);
-        }
-        if let Some(trouble) = self.state.clock_trouble() {
-            return Err(SubmitError::NotReady { what: format!("clock: {trouble}") });
+        if let Some(trouble) = self.trouble() {
+            return Err(trouble);
         }
         let appended = self.appender.append(records, self.state.clock.wall_ms());
         self.note(appended.as_ref().err());
         appended.map_err(|error| refused(&error))
+    }
+
+    /// Why nothing may be written now.
+    fn trouble(&self) -> Option<SubmitError> {
+        if self.reserve.is_short() {
+            self.state.set_disk_full(true);
+            return Some(SubmitError::DiskFull);
+        }
+        let trouble = self.state.clock_trouble()?;
+        Some(SubmitError::NotReady { what: format!("clock: {trouble}") })
     }
 
     /// Keeps the node's condition in step with what an append met.
@@ -262,6 +348,22 @@ impl Writer {
             }
         }
     }
+}
+
+/// Records to merge, and who waits for it.
+type Merge = (Vec<Incoming>, oneshot::Sender<Result<Vec<Merged>, SubmitError>>);
+/// Hints to forget, and who waits for it.
+type Discharge = (Vec<(Home, RecordId)>, oneshot::Sender<Result<(), SubmitError>>);
+
+/// What waits for the next commit.
+#[derive(Default)]
+struct Waiting {
+    /// How many records it holds.
+    records: usize,
+    writes: Vec<Verified>,
+    merges: Vec<Merge>,
+    discharges: Vec<Discharge>,
+    reserves: Vec<oneshot::Sender<Result<(), SubmitError>>>,
 }
 
 /// An envelope on its way through a commit.

@@ -5,7 +5,7 @@
 use super::kind::{Kind, Readable};
 use proto::limits::NAME_BYTES_MAX;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// The longest host name, in bytes.
 const HOST_BYTES_MAX: usize = 253;
@@ -68,6 +68,12 @@ pub struct Seeds(pub Vec<Seed>);
 impl Seeds {
     /// The most seeds.
     pub const MAX: usize = 64;
+
+    /// Seeds at these addresses.
+    pub fn at(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        let seed = |address: SocketAddr| Seed { host: Host(address.ip().to_string()), port: address.port() };
+        Self(addresses.into_iter().map(seed).collect())
+    }
 }
 
 impl Readable for Seeds {

@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// The key of the simulated cluster, as operators give it to every node.
+const CLUSTER_KEY: &str = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e\n";
+
 /// What there is of a node's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Process {
@@ -84,6 +87,10 @@ impl Host {
             state.lives += 1;
             state.lives
         };
+        let key_file = self.settings.cluster_key_file.as_deref();
+        key_file.into_iter().for_each(|file| {
+            self.surroundings.disk.install(file, CLUSTER_KEY.as_bytes()).ok(); // a node without its key does not start
+        });
         let world = self.surroundings.world(self.address, &self.cuts, life);
         let end = match Node::start_in(&self.settings, world).await {
             Err(error) => Process::Ended(chain(&error)),

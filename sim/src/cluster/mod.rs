@@ -17,7 +17,7 @@ use crate::trace::Now;
 use crate::world::{Cuts, EPOCH_MS, Forecast, HostDisk, Surroundings, Timing};
 use host::Host;
 use links::{Link, Links};
-use node::settings::Settings;
+use node::settings::{Host as AdvertisedHost, Seeds, Settings};
 use node::world::Network;
 use probe::{Asked, Probe};
 use stall::STEP;
@@ -32,6 +32,12 @@ use turmoil::Sim;
 const CLIENT_PORT: u16 = 18180;
 /// Where a node listens for operators.
 const ADMIN_PORT: u16 = 18181;
+/// Where a node listens for calls of others.
+const RPC_PORT: u16 = 18182;
+/// Where a node gossips.
+const GOSSIP_PORT: u16 = 18183;
+/// Where the operator put the cluster's key.
+const KEY_FILE: &str = "/etc/stemedb/cluster.key";
 /// How many packets a socket holds that its owner has not read.
 const SOCKET_PACKETS_MAX: usize = 4096;
 /// The size of a log segment: the smallest that may be set, since each is filled with zeros when it is made.
@@ -132,7 +138,7 @@ impl Cluster {
             let chance = chance.branch("host", number as u64);
             let surroundings = Surroundings::new(&chance);
             if number < shape.nodes {
-                let settings = settings(shape, number);
+                let settings = settings(shape, number, &addresses);
                 let host = Arc::new(Host::new(*address, surroundings, settings, cuts.clone()));
                 nodes.push(Arc::clone(&host));
                 sim.host(name.as_str(), move || {
@@ -454,7 +460,7 @@ fn names(nodes: usize, clients: usize) -> Vec<String> {
     nodes.chain(clients).chain(["probe".to_owned()]).collect()
 }
 
-fn settings(shape: Shape, node: usize) -> Settings {
+fn settings(shape: Shape, node: usize, addresses: &[IpAddr]) -> Settings {
     let everywhere = |port| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
     let mut settings = Settings {
         data_dir: DATA_DIR.into(),
@@ -466,6 +472,15 @@ fn settings(shape: Shape, node: usize) -> Settings {
         scrub_bytes_per_second: 0,
         ..Settings::default()
     };
+    if shape.nodes > 1 {
+        let nodes = addresses.get(..shape.nodes).unwrap_or_default();
+        settings.rpc_addr = everywhere(RPC_PORT);
+        settings.gossip_addr = everywhere(GOSSIP_PORT);
+        settings.advertise_host = addresses.get(node).and_then(|address| AdvertisedHost::parse(&address.to_string()));
+        settings.seeds = Seeds::at(nodes.iter().map(|address| SocketAddr::new(*address, GOSSIP_PORT)));
+        settings.bootstrap_expect = u64::try_from(shape.nodes).ok();
+        settings.cluster_key_file = Some(KEY_FILE.into());
+    }
     (shape.settings)(&mut settings, node);
     settings
 }

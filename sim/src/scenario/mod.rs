@@ -1,6 +1,7 @@
 //! The scenarios: what goes wrong, one file each, and the list of them all.
 
 mod one_node_power_loss;
+mod three_nodes_at_peace;
 
 use crate::cluster::Shape;
 use crate::invariants::Invariant;
@@ -25,7 +26,7 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub const ALL: &[Scenario] = &[one_node_power_loss::SCENARIO];
+pub const ALL: &[Scenario] = &[one_node_power_loss::SCENARIO, three_nodes_at_peace::SCENARIO];
 
 impl Scenario {
     /// The scenario of that name.

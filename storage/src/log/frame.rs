@@ -40,7 +40,8 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
-    fn number(self) -> u8 {
+    /// The number that stands for it in a frame, and between nodes.
+    pub fn number(self) -> u8 {
         match self {
             Self::Assertion => 1,
             Self::Vote => 2,
@@ -49,7 +50,8 @@ impl RecordKind {
         }
     }
 
-    fn from_number(number: u8) -> Option<Self> {
+    /// The kind of this number.
+    pub fn from_number(number: u8) -> Option<Self> {
         [Self::Assertion, Self::Vote, Self::Alias, Self::Opaque].into_iter().find(|kind| kind.number() == number)
     }
 }

@@ -1,0 +1,247 @@
+//! A node among others: it coordinates writes and reads, answers other nodes, and keeps its copies equal to theirs.
+//!
+//! It carries out what the machines of the crate `cluster` decide, over [`Peers`] and this node's own [`Local`] store; it
+//! holds no rule of its own. A cluster of one is a cluster like any other, and takes the short ways where there is nobody
+//! to ask.
+
+mod answer;
+mod ask;
+mod founder;
+mod greeting;
+mod health;
+mod lifecycle;
+mod lookup;
+mod parcel;
+mod plane;
+mod reads;
+mod repairs;
+mod replays;
+mod report;
+mod scan;
+mod service;
+mod tally;
+mod union;
+mod writes;
+
+pub(crate) use founder::settings as founding_settings;
+pub(crate) use greeting::{Card, Heard};
+pub(crate) use health::Health;
+pub(crate) use lifecycle::{Life, watch_gossip};
+pub(crate) use plane::member;
+pub(crate) use repairs::run as repair;
+pub(crate) use replays::run as replay;
+pub(crate) use service::Calls;
+
+use crate::clock::Clock;
+use crate::rpc::{Credentials, Peers};
+use crate::serve::local::Local;
+use ::cluster::control::{self, State};
+use ::cluster::founding::Standing;
+use ::cluster::placement::{Route, Table};
+use ::cluster::{Epoch, Generation, Millis, NodeId};
+use api::database::{ReadError, SubmitError};
+use model::{Home, Stamp};
+use proto::{Greeting, TableRequest};
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use storage::store;
+use tokio::sync::{mpsc, watch};
+
+/// How a node deals with others.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// How long a node is counted on to sync a write before the next one is asked.
+    pub(crate) owner_deadline: Duration,
+    /// How long a client waits for a write at most.
+    pub(crate) write_deadline: Duration,
+    /// How long a node may be silent before the next one is asked as well.
+    pub(crate) read_hedge: Duration,
+    /// How long a client waits for a read at most, and for each page of it.
+    pub(crate) read_deadline: Duration,
+    /// How far clocks may differ.
+    pub(crate) clock_offset_max: Duration,
+    /// What a cluster that this node founds keeps to.
+    pub(crate) founding: control::Settings,
+}
+
+/// Who is there, by gossip: advice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct View {
+    /// Who is there, with the address at which it takes calls.
+    pub(crate) alive: BTreeMap<NodeId, SocketAddr>,
+    /// Who was there and is not.
+    pub(crate) down: BTreeSet<NodeId>,
+}
+
+/// A node among others. Shared by everything that it has under way.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) me: NodeId,
+    pub(crate) generation: Generation,
+    pub(crate) local: Local,
+    pub(crate) peers: Peers,
+    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    /// The newest control state that this node knows, by its own log or because another node told it.
+    pub(crate) newest: watch::Sender<Arc<State>>,
+    pub(crate) view: watch::Receiver<Arc<View>>,
+    pub(crate) card: Card,
+    pub(crate) standing: watch::Sender<Standing>,
+    /// What other nodes said of themselves, on its way to whoever deals with it.
+    pub(crate) heard: mpsc::Sender<Heard>,
+    pub(crate) health: Health,
+    /// The last that each node said of itself.
+    pub(crate) neighbours: Mutex<BTreeMap<NodeId, Greeting>>,
+}
+
+impl Cluster {
+    /// Takes note of a control state, if its table is newer than the newest known, or the same and it comes from the log.
+    pub(crate) fn learn(&self, state: Arc<State>) {
+        let epoch = epoch_of(&state);
+        self.newest.send_if_modified(|newest| {
+            let is_news = epoch >= epoch_of(newest) && state.history() != newest.history();
+            if is_news {
+                *newest = state;
+            }
+            is_news
+        });
+        self.credentials.learn(epoch);
+    }
+
+    /// The newest control state that this node knows.
+    pub(crate) fn control_state(&self) -> Arc<State> {
+        Arc::clone(&self.newest.borrow())
+    }
+
+    /// The epoch of the newest table.
+    pub(crate) fn epoch(&self) -> Epoch {
+        epoch_of(&self.newest.borrow())
+    }
+
+    /// Who belongs to the cluster.
+    pub(crate) fn member_ids(&self) -> BTreeSet<NodeId> {
+        self.newest.borrow().members().map(|members| members.keys().copied().collect()).unwrap_or_default()
+    }
+
+    /// Whether this node is the only one.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.newest.borrow().members().is_some_and(|members| members.len() == 1 && members.contains_key(&self.me))
+    }
+
+    /// The newest table.
+    pub(crate) fn table(&self) -> Option<Table> {
+        self.newest.borrow().table().cloned()
+    }
+
+    /// The way of a home's records; empty before there is a table.
+    pub(crate) fn route(&self, home: Home, members: &BTreeSet<NodeId>) -> Route {
+        let none = Route { owners: Vec::new(), stand_ins: Vec::new() };
+        self.newest.borrow().table().map_or(none, |table| Route::of(home, table, members))
+    }
+
+    /// Who is thought to be down.
+    pub(crate) fn down(&self) -> BTreeSet<NodeId> {
+        self.view.borrow().down.clone()
+    }
+
+    /// The least that a write must reach: as asked, and never more than there are copies.
+    pub(crate) fn copies(&self) -> usize {
+        let state = self.newest.borrow();
+        let members = state.members().map_or(1, BTreeMap::len);
+        let wanted = state.settings().map_or(1, |settings| usize::from(settings.replication_factor.get()));
+        wanted.min(members)
+    }
+
+    /// Fetches a table of `epoch` or later: from `first`, or from whoever has it. Whether it is here now.
+    pub(crate) async fn refetch(&self, epoch: Epoch, first: Option<NodeId>) -> bool {
+        let others = self.member_ids().into_iter().filter(|node| *node != self.me && Some(*node) != first);
+        for node in first.into_iter().chain(others) {
+            if self.epoch() >= epoch {
+                return true;
+            }
+            let request = TableRequest { newer_than: self.epoch().0 };
+            let Ok(reply) = self.peers.table(node, request, self.settings.owner_deadline).await else { continue };
+            match reply.state.map(|bytes| State::decode(&bytes)) {
+                Some(Ok(state)) => self.learn(Arc::new(state)),
+                Some(Err(error)) => {
+                    tracing::warn!(%node, error = &error as &dyn Error, "a control state is unreadable")
+                }
+                None => {}
+            }
+        }
+        self.epoch() >= epoch
+    }
+
+    /// Monotonic time.
+    pub(crate) fn now(&self) -> Millis {
+        self.millis(self.clock.monotonic())
+    }
+
+    /// A length of time in whole milliseconds.
+    pub(crate) fn millis(&self, time: Duration) -> Millis {
+        Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Sleeps until a machine wants to be woken; for ever if it does not.
+    pub(crate) async fn sleep_until(&self, wake_at: Option<Millis>) {
+        match wake_at {
+            // A millisecond more: what is due at a moment is due after it by any clock that counts finer.
+            Some(at) => tokio::time::sleep(Duration::from_millis((at - self.now()).0 + 1)).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A time that no stamp which a peer accepts lies after.
+    pub(crate) fn ahead_of(&self, now: Stamp) -> Stamp {
+        let wall_ms = self.clock.wall_ms().max(now.ms());
+        let offset_ms = self.millis(self.settings.clock_offset_max).0;
+        Stamp::new(wall_ms.saturating_add(offset_ms), u16::MAX).unwrap_or(Stamp::MAX)
+    }
+
+    /// What a call to a node takes lately, in microseconds; nothing to this one.
+    pub(crate) fn latency_us(&self, node: NodeId) -> u64 {
+        if node == self.me {
+            return 0;
+        }
+        let latency = self.peers.latency(node).unwrap_or_default();
+        u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1)
+    }
+
+    pub(crate) fn must_be_in_a_cluster(&self) -> Result<(), ReadError> {
+        if self.newest.borrow().table().is_some() { Ok(()) } else { Err(self.no_cluster()) }
+    }
+
+    /// What a reader is told before there is a cluster.
+    pub(crate) fn no_cluster(&self) -> ReadError {
+        ReadError::NotReady { what: "cluster: not founded yet".to_owned() }
+    }
+
+    /// Whether this node may take writes and send them on their way.
+    pub(crate) fn must_coordinate(&self) -> Result<(), SubmitError> {
+        self.must_be_in_a_cluster().map_err(|error| SubmitError::NotReady { what: error.to_string() })
+    }
+}
+
+fn epoch_of(state: &State) -> Epoch {
+    state.table().map_or(Epoch(0), Table::epoch)
+}
+
+/// What a client is told of a read of this node's own store that failed; the whole story goes to the log.
+pub(crate) fn told(error: &store::ReadError) -> ReadError {
+    match error {
+        store::ReadError::Rebuilding(progress) => {
+            ReadError::NotReady { what: format!("index: rebuilding from the log, {progress}") }
+        }
+        store::ReadError::Closed => ReadError::NotReady { what: "the node is stopping".to_owned() },
+        store::ReadError::TooMany(max) => ReadError::TooManyClaims { max: *max },
+        store::ReadError::TooLarge(bytes_max) => ReadError::TooLarge { bytes_max: *bytes_max },
+        store::ReadError::Index(_) | store::ReadError::Log(_) | store::ReadError::Archive(_) => {
+            tracing::error!(error = error as &dyn Error, "a read failed");
+            ReadError::NotReady { what: error.to_string() }
+        }
+    }
+}

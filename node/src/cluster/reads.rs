@@ -1,0 +1,363 @@
+//! Queries: whom to ask for which claims, and one result from what they answer.
+//!
+//! It carries out what [`cluster::replication::read`] decides. Claims come from owners; what a lens makes of them is decided
+//! here, in one place, whoever sent them.
+
+use super::answer::{Resolved, is_answered, resolve, selector};
+use super::ask::{Answer, AskError};
+use super::scan::{Found, ScanError, scan};
+use super::union::{Heard, United, unite};
+use super::{Cluster, told};
+use crate::rpc::CallError;
+use ::cluster::NodeId;
+use ::cluster::placement::{Table, homes};
+use ::cluster::replication::read::all::{self, ReadAll};
+use ::cluster::replication::read::one::{Outcome, Output, Read, Settings};
+use ::cluster::replication::read::{Candidate, Input, cover};
+use api::database::{Consistency, Page, QueryPlan, Question, ReadError};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use model::{Home, Stamp};
+use proto::{Homes, ScanRequest};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use storage::store::Reader;
+
+/// How often owners are chosen anew, since some of them did not answer or the table is another, before a read gives up.
+const ATTEMPTS_MAX: usize = 4;
+/// The most scans that one page takes, each going on where the one before ended.
+const ROUNDS_MAX: usize = 64;
+
+/// What was heard, and of how much weight it is.
+struct Gathered {
+    united: United,
+    copies: u16,
+    /// The oldest fence behind an answer, in milliseconds; none if one of them met nobody since its start.
+    fence_age_ms: Option<u64>,
+}
+
+impl Cluster {
+    /// Answers one page of a query.
+    pub(crate) async fn query(self: &Arc<Self>, plan: QueryPlan) -> Result<Page, ReadError> {
+        self.must_be_in_a_cluster()?;
+        let now = self.local.reader().now(self.clock.wall_ms());
+        if self.is_alone() {
+            let as_of = plan.as_of.map_or(now, |as_of| as_of.min(now));
+            let page = Page { copies_consulted: 1, ..self.page(as_of) };
+            let read = self.local.read_until(move |reader, abandoned| here(reader, &plan, page, abandoned)).await;
+            return read.or(Err(ReadError::Fault))?;
+        }
+        // Elsewhere a record may bear a stamp that is ahead of this node's clock: what was acknowledged is to be seen.
+        let latest = self.ahead_of(now);
+        let as_of = plan.as_of.map_or(latest, |as_of| as_of.min(latest));
+        let mut page = Page { copies_consulted: u16::MAX, ..self.page(as_of) };
+        let mut after = plan.after.clone();
+        let mut found = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            let left = plan.limit.get() - found.len();
+            let gathered = self.gather(&plan, as_of, after.take(), left).await?;
+            page.copies_consulted = page.copies_consulted.min(gathered.copies);
+            page.freshness_ms = page.freshness_ms.max(gathered.fence_age_ms.unwrap_or(0));
+            found.extend(gathered.united.found.into_iter().filter(|found| is_answered(&plan, found)));
+            after = gathered.united.looked_to;
+            if after.is_none() || found.len() >= plan.limit.get() {
+                break;
+            }
+        }
+        if plan.as_of.is_none() {
+            // As of the latest thing seen, and not before this node's own time.
+            let seen = found.iter().flat_map(|found| &found.claims).map(|held| held.record.stamp()).max();
+            page.as_of = seen.map_or(now, |seen| seen.max(now));
+        }
+        page.next = after;
+        let resolved = self.local.read(move |_| {
+            found.iter().for_each(|found| add(&mut page, &plan, found));
+            page
+        });
+        resolved.await.or(Err(ReadError::Fault))
+    }
+
+    /// A page without answers.
+    fn page(&self, as_of: Stamp) -> Page {
+        Page {
+            answers: Vec::new(),
+            next: None,
+            as_of,
+            placement_epoch: self.epoch().0,
+            copies_consulted: 0,
+            freshness_ms: 0,
+            stable_at: None,
+            damaged: Vec::new(),
+        }
+    }
+
+    /// What is known of the next questions.
+    async fn gather(
+        self: &Arc<Self>,
+        plan: &QueryPlan,
+        as_of: Stamp,
+        after: Option<Question>,
+        limit: usize,
+    ) -> Result<Gathered, ReadError> {
+        let request = request(plan, as_of, after, limit);
+        match (plan.consistency, &plan.selection.subject) {
+            (Consistency::All, subject) => self.from_all(subject.as_ref().map(Home::of), request).await,
+            (Consistency::One, Some(subject)) => self.from_one(Home::of(subject), request).await,
+            (Consistency::One, None) => self.from_cover(request).await,
+        }
+    }
+
+    /// From one owner of one home, and the next if that one is slow.
+    async fn from_one(self: &Arc<Self>, home: Home, request: ScanRequest) -> Result<Gathered, ReadError> {
+        let request = ScanRequest { homes: [home].into_iter().collect(), ..request };
+        let (mut out, mut calls, mut answers) = (Vec::new(), FuturesUnordered::new(), BTreeMap::new());
+        let mut why = None;
+        let epoch = self.epoch();
+        let mut machine = Read::start(self.read_settings(), epoch, &self.candidates(home), self.now(), &mut out);
+        loop {
+            for output in out.drain(..) {
+                match output {
+                    Output::Ask(node) => {
+                        let (this, request) = (Arc::clone(self), request.clone());
+                        calls.push(async move { (node, this.scan_at(node, request).await) });
+                    }
+                    Output::Refetch(epoch) => drop(self.refetch(epoch, None).await),
+                    Output::Reply(Outcome::From(candidate)) => {
+                        let answer: Option<Answer> = answers.remove(&candidate.node);
+                        let answer = answer.ok_or(ReadError::Fault)?;
+                        return Ok(self.gathered(vec![(candidate.node, answer)], &request, 1));
+                    }
+                    Output::Reply(Outcome::Unavailable) => return Err(self.nobody(home, why)),
+                }
+            }
+            let input = tokio::select! {
+                biased;
+                Some((node, answer)) = calls.next() => match answer {
+                    // What is damaged here may be whole elsewhere; if not, this answer has to do.
+                    Ok(answer) if is_damaged(&answer) && self.candidates(home).len() > answers.len() + 1 => {
+                        answers.insert(node, answer);
+                        Input::Failed(node)
+                    }
+                    Ok(answer) => {
+                        answers.insert(node, answer);
+                        Input::Answered(node)
+                    }
+                    Err(error) => {
+                        let input = input_of(node, &error);
+                        why = Some(error.told(node));
+                        input
+                    }
+                },
+                () = self.sleep_until(machine.wake_at()) => Input::Tick,
+            };
+            machine.handle(input, self.now(), &mut out);
+            if self.epoch() > epoch {
+                machine.reroute(self.epoch(), &self.candidates(home), self.now(), &mut out);
+            }
+        }
+    }
+
+    /// From few owners that hold all homes between them.
+    async fn from_cover(self: &Arc<Self>, request: ScanRequest) -> Result<Gathered, ReadError> {
+        let (mut failed, mut answers) = (BTreeSet::new(), Vec::new());
+        let mut left: BTreeSet<Home> = homes().collect();
+        let mut why = None;
+        for _ in 0..ATTEMPTS_MAX {
+            let table = self.table().ok_or_else(|| self.no_cluster())?;
+            let down = self.down();
+            let fitness = |node: NodeId, home| {
+                let can_be_asked = !failed.contains(&node) && !down.contains(&node);
+                can_be_asked.then(|| self.is_fit(node, home))
+            };
+            let covered = cover(&table, left.iter().copied(), fitness, |node| self.latency_us(node));
+            if let Some(home) = covered.left.first() {
+                return Err(self.nobody(*home, why));
+            }
+            let mut calls: FuturesUnordered<_> = covered
+                .asks
+                .into_iter()
+                .map(|(node, homes)| {
+                    let request = ScanRequest { homes: homes.iter().copied().collect(), ..request.clone() };
+                    let this = Arc::clone(self);
+                    async move { (node, homes, this.scan_at(node, request).await) }
+                })
+                .collect();
+            while let Some((node, homes, answer)) = calls.next().await {
+                match answer {
+                    Ok(answer) => {
+                        left.retain(|home| !homes.contains(home));
+                        answers.push((node, answer));
+                    }
+                    Err(AskError::Call(CallError::StaleEpoch { theirs })) => drop(self.refetch(theirs, None).await),
+                    Err(error) => {
+                        failed.insert(node);
+                        why = Some(error.told(node));
+                    }
+                }
+            }
+            if left.is_empty() {
+                return Ok(self.gathered(answers, &request, 1));
+            }
+        }
+        Err(why.unwrap_or(ReadError::Overloaded))
+    }
+
+    /// From every owner and whoever may hold a hint, what they do not agree on repaired.
+    async fn from_all(self: &Arc<Self>, home: Option<Home>, request: ScanRequest) -> Result<Gathered, ReadError> {
+        let request = match home {
+            Some(home) => ScanRequest { homes: [home].into_iter().collect(), ..request },
+            None => request,
+        };
+        for _ in 0..ATTEMPTS_MAX {
+            match self.hear_all(&request).await? {
+                Ok(answers) => {
+                    let table = self.table().ok_or_else(|| self.no_cluster())?;
+                    let owners = |home| table.owners(home).len();
+                    let copies = home.map_or_else(|| homes().map(owners).min().unwrap_or(0), owners);
+                    let gathered = self.gathered(answers, &request, u16::try_from(copies).unwrap_or(u16::MAX));
+                    self.repair(&gathered.united).await;
+                    return Ok(gathered);
+                }
+                Err(epoch) => drop(self.refetch(epoch, None).await),
+            }
+        }
+        Err(ReadError::Overloaded)
+    }
+
+    /// Asks everybody; `Err(Ok)` never. The inner error is a newer table's epoch: to be asked again under that.
+    async fn hear_all(
+        self: &Arc<Self>,
+        request: &ScanRequest,
+    ) -> Result<Result<Vec<(NodeId, Answer)>, ::cluster::Epoch>, ReadError> {
+        let (mut out, mut calls, mut answers) = (Vec::new(), FuturesUnordered::new(), Vec::new());
+        let deadline = self.millis(self.settings.read_deadline);
+        let mut machine = ReadAll::start(&self.member_ids(), deadline, self.now(), &mut out);
+        loop {
+            for output in out.drain(..) {
+                match output {
+                    all::Output::Ask(node) => {
+                        let (this, request) = (Arc::clone(self), request.clone());
+                        calls.push(async move { (node, this.scan_at(node, request).await) });
+                    }
+                    all::Output::Refetch(epoch) => return Ok(Err(epoch)),
+                    all::Output::Reply(Ok(())) => return Ok(Ok(answers)),
+                    all::Output::Reply(Err(silent)) => {
+                        let names: Vec<_> = silent.iter().map(|node| format!("node {node}")).collect();
+                        return Err(ReadError::Unavailable { who: names.join(", "), retry_after_s: 1 });
+                    }
+                }
+            }
+            let input = tokio::select! {
+                biased;
+                Some((node, answer)) = calls.next() => match answer {
+                    Ok(answer) => {
+                        answers.push((node, answer));
+                        Input::Answered(node)
+                    }
+                    Err(error) => input_of(node, &error),
+                },
+                () = self.sleep_until(machine.wake_at()) => Input::Tick,
+            };
+            machine.handle(input, self.now(), &mut out);
+        }
+    }
+
+    /// Sends owners what they lack. What cannot be sent now is left to the comparison of sets.
+    async fn repair(&self, united: &United) {
+        let calls = united.repairs.iter().map(|(node, records)| self.hand_over(*node, records));
+        let mut calls: FuturesUnordered<_> = calls.collect();
+        while calls.next().await.is_some() {}
+    }
+
+    fn gathered(&self, answers: Vec<(NodeId, Answer)>, request: &ScanRequest, copies: u16) -> Gathered {
+        let ages: Option<Vec<_>> = answers.iter().map(|(_, answer)| answer.fence_age_ms).collect();
+        let fence_age_ms = ages.and_then(|ages| ages.into_iter().max());
+        let heard = answers.into_iter().map(|(node, answer)| Heard { node, scanned: answer.scanned }).collect();
+        let table = self.table();
+        let owners = |home| table.as_ref().map_or(&[][..], |table: &Table| table.owners(home));
+        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        Gathered { united: unite(heard, limit, owners), copies, fence_age_ms }
+    }
+
+    /// Who can be asked about a home, in no order.
+    fn candidates(&self, home: Home) -> Vec<Candidate> {
+        let table = self.table();
+        let owners = table.as_ref().map_or(&[][..], |table| table.owners(home));
+        let down = self.down();
+        let candidate = |node: &NodeId| Candidate {
+            node: *node,
+            fit: self.is_fit(*node, home) && !down.contains(node),
+            latency_us: self.latency_us(*node),
+        };
+        owners.iter().map(candidate).collect()
+    }
+
+    fn nobody(&self, home: Home, why: Option<ReadError>) -> ReadError {
+        let who = || {
+            let owners = self.candidates(home).into_iter().map(|owner| format!("node {}", owner.node));
+            owners.collect::<Vec<_>>().join(", ")
+        };
+        why.unwrap_or_else(|| ReadError::Unavailable { who: who(), retry_after_s: 1 })
+    }
+
+    fn read_settings(&self) -> Settings {
+        Settings {
+            hedge_after: self.millis(self.settings.read_hedge),
+            owner_deadline: self.millis(self.settings.owner_deadline),
+            read_deadline: self.millis(self.settings.read_deadline),
+        }
+    }
+}
+
+/// The scan that a page of a query begins with.
+fn request(plan: &QueryPlan, as_of: Stamp, after: Option<Question>, limit: usize) -> ScanRequest {
+    ScanRequest {
+        selector: selector(&plan.selection, &plan.filter),
+        after: after.map(|question| proto::Question { subject: question.subject, predicate: question.predicate }),
+        limit: u32::try_from(limit).unwrap_or(u32::MAX).clamp(1, proto::limits::SCAN_QUESTIONS_MAX),
+        homes: Homes::all(),
+        as_of,
+        hints: plan.consistency == Consistency::All,
+    }
+}
+
+/// A page from this node's own store, which holds everything.
+fn here(reader: &Reader, plan: &QueryPlan, mut page: Page, abandoned: &AtomicBool) -> Result<Page, ReadError> {
+    let mut after = plan.after.clone();
+    for _ in 0..ROUNDS_MAX {
+        let left = plan.limit.get() - page.answers.len() - page.damaged.len();
+        let scanned = scan(reader, &request(plan, page.as_of, after.take(), left), abandoned);
+        let scanned = scanned.map_err(|error| match error {
+            ScanError::Read(error) => told(&error),
+            ScanError::Abandoned => ReadError::Overloaded,
+        })?;
+        scanned.found.iter().for_each(|found| add(&mut page, plan, found));
+        after = scanned.looked_to;
+        if after.is_none() || page.answers.len() + page.damaged.len() == plan.limit.get() {
+            break;
+        }
+    }
+    page.next = after;
+    Ok(page)
+}
+
+/// Adds what comes of one question.
+fn add(page: &mut Page, plan: &QueryPlan, found: &Found) {
+    match resolve(plan, page.as_of, found) {
+        Resolved::Answer(answer) => page.answers.push(answer),
+        Resolved::Damaged(damaged) => page.damaged.push(damaged),
+        Resolved::Nothing => {}
+    }
+}
+
+fn input_of(node: NodeId, error: &AskError) -> Input {
+    match error {
+        AskError::Call(CallError::StaleEpoch { theirs }) => Input::StaleEpoch(*theirs),
+        AskError::Call(_) | AskError::Own(_) => Input::Failed(node),
+    }
+}
+
+fn is_damaged(answer: &Answer) -> bool {
+    answer.scanned.found.iter().any(|found| found.damaged.is_some())
+}

@@ -1,0 +1,220 @@
+//! Comparing this node's copies with those of the other owners, always, and taking from them what is missing here.
+//!
+//! It carries out what [`cluster::reconcile`] decides. Every node takes for itself: two owners that compare with each other
+//! end with the same, and nothing travels twice.
+
+use super::Cluster;
+use crate::rpc::CallError;
+use ::cluster::reconcile::schedule::{self, Schedule};
+use ::cluster::reconcile::session::{Direction, Input, Output, Session, Settings, Summary};
+use ::cluster::reconcile::{Element, shared_homes};
+use ::cluster::{Millis, NodeId};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use model::set::{Leaf, SetSum};
+use model::{Home, RecordId, Stamp};
+use proto::{BodiesRequest, ElementsRequest, RootsRequest, State, StoreRequest, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How far back a fence lies: long enough that no write is under way to it.
+const FENCE_BACK_MS: u64 = 2_000;
+/// How finely fences lie, so that the sums up to them are at hand.
+const FENCE_GRAIN_MS: u64 = 1_000;
+/// The longest extra pause between two sessions with one peer.
+const JITTER_MS_MAX: u64 = 100;
+/// How often it is looked who shares homes, and whether this node stood still.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long a call of a session may take.
+const CALL_DEADLINE: Duration = Duration::from_secs(2);
+
+const SCHEDULE: schedule::Settings =
+    schedule::Settings { period: Millis(1_000), sessions_max: 4, pause_max: Millis(2_000) };
+const SESSION: Settings = Settings { page_elements: 4_096, piece_elements: 512, patience: Millis(5_000) };
+
+/// Compares until the node stops.
+pub(crate) async fn run(cluster: Arc<Cluster>, mut jitter: impl FnMut(u64) -> u64) {
+    let (mut machine, mut sessions) = (Schedule::new(SCHEDULE), FuturesUnordered::new());
+    let (mut known, mut alive) = (BTreeSet::new(), BTreeSet::new());
+    let mut next_look = cluster.now();
+    loop {
+        let mut inputs = Vec::new();
+        if cluster.now() >= next_look {
+            next_look = cluster.now() + cluster.millis(LOOK_EVERY);
+            cluster.tick();
+            let peers = cluster.sharing();
+            if peers != known {
+                known = peers;
+                inputs.push(schedule::Input::Peers(known.clone()));
+            }
+            let up: BTreeSet<NodeId> = cluster.view.borrow().alive.keys().copied().collect();
+            inputs.extend(up.difference(&alive).map(|node| schedule::Input::Up(*node)));
+            alive = up;
+            inputs.push(schedule::Input::Tick);
+        }
+        let mut due = Vec::new();
+        for input in inputs {
+            machine.handle(input, cluster.now(), Millis(jitter(JITTER_MS_MAX)), &mut due);
+        }
+        sessions.extend(due.into_iter().map(|peer| session(Arc::clone(&cluster), peer)));
+        let wake = machine.wake_at().map_or(next_look, |at| at.min(next_look)).max(next_look);
+        tokio::select! {
+            biased;
+            Some(summary) = sessions.next() => {
+                let summary: Summary = summary;
+                let input = schedule::Input::Finished { peer: summary.peer, complete: summary.complete };
+                let mut due = Vec::new();
+                machine.handle(input, cluster.now(), Millis(jitter(JITTER_MS_MAX)), &mut due);
+                sessions.extend(due.into_iter().map(|peer| session(Arc::clone(&cluster), peer)));
+            }
+            () = cluster.sleep_until(Some(wake)) => {}
+        }
+    }
+}
+
+/// One session with one peer.
+async fn session(cluster: Arc<Cluster>, peer: NodeId) -> Summary {
+    let began = cluster.now();
+    let summary = compare(&cluster, peer).await;
+    cluster.compared(&summary, began);
+    summary
+}
+
+async fn compare(cluster: &Arc<Cluster>, peer: NodeId) -> Summary {
+    let homes = cluster.table().map(|table| shared_homes(&table, cluster.me, peer)).unwrap_or_default();
+    let (fence, mut out) = (cluster.fence(), Vec::new());
+    let mut machine = Session::start(SESSION, Direction::Pull, peer, homes, fence, cluster.now(), &mut out);
+    let mut work: FuturesUnordered<BoxFuture<'static, Input>> = FuturesUnordered::new();
+    loop {
+        for output in std::mem::take(&mut out) {
+            let this = Arc::clone(cluster);
+            match output {
+                Output::ReadRoots { fence, homes } => {
+                    work.push(Box::pin(async move { this.own_roots(fence, homes).await }))
+                }
+                Output::AskRoots { fence, homes } => {
+                    work.push(Box::pin(async move { or_failed(this.peer_roots(peer, fence, homes).await) }));
+                }
+                Output::ReadList { fence, home, after, limit } => {
+                    work.push(Box::pin(async move { this.own_page(home, after, fence, limit).await }));
+                }
+                Output::AskList { fence, home, after, limit } => {
+                    work.push(Box::pin(
+                        async move { or_failed(this.peer_page(peer, home, after, fence, limit).await) },
+                    ));
+                }
+                Output::Pull { ids, .. } => {
+                    work.push(Box::pin(async move { or_failed(this.pull(peer, ids).await) }));
+                }
+                // This node only takes; see the module.
+                Output::Push { .. } => work.push(Box::pin(async { Input::Pushed(BTreeSet::new()) })),
+                Output::Met { homes, fence } => cluster.met(&homes, fence),
+                Output::Finished(summary) => return summary,
+            }
+        }
+        let input = tokio::select! {
+            biased;
+            Some(input) = work.next() => input,
+            () = cluster.sleep_until(machine.wake_at()) => Input::Tick,
+        };
+        machine.handle(input, cluster.now(), &mut out);
+    }
+}
+
+fn or_failed(input: Result<Input, CallError>) -> Input {
+    input.unwrap_or(Input::Failed)
+}
+
+impl Cluster {
+    /// Who shares homes with this node and is not thought to be down.
+    fn sharing(&self) -> BTreeSet<NodeId> {
+        let Some(table) = self.table() else { return BTreeSet::new() };
+        let others = self.member_ids().into_iter().filter(|node| *node != self.me);
+        others.filter(|node| !shared_homes(&table, self.me, *node).is_empty()).collect()
+    }
+
+    /// The last stamp that is compared now.
+    fn fence(&self) -> Stamp {
+        let ms = self.clock.wall_ms().saturating_sub(FENCE_BACK_MS);
+        Stamp::end_of_ms((ms / FENCE_GRAIN_MS * FENCE_GRAIN_MS).saturating_sub(1))
+    }
+
+    async fn own_roots(&self, fence: Stamp, homes: BTreeSet<Home>) -> Input {
+        let sums = self.local.read(move |reader| {
+            let sum = |home: Home| reader.root(home, fence).ok().map(|sum| (home, sum));
+            homes.into_iter().filter_map(sum).collect::<BTreeMap<_, _>>()
+        });
+        sums.await.map_or(Input::Failed, Input::OwnRoots)
+    }
+
+    async fn peer_roots(&self, peer: NodeId, fence: Stamp, homes: BTreeSet<Home>) -> Result<Input, CallError> {
+        let request = RootsRequest { fence, homes: homes.into_iter().collect() };
+        let reply = self.peers.roots(peer, request, CALL_DEADLINE).await?;
+        let sum = |sum: proto::HomeSum| (sum.home, SetSum { sum: u128::from_le_bytes(sum.sum), count: sum.count });
+        Ok(Input::PeerRoots(reply.sums.into_iter().map(sum).collect()))
+    }
+
+    async fn own_page(&self, home: Home, after: Option<(Stamp, RecordId)>, fence: Stamp, limit: usize) -> Input {
+        match self.local.read(move |reader| reader.elements(home, after, fence, limit)).await {
+            Ok(Ok(elements)) => {
+                let last = elements.len() < limit;
+                let element = |element: storage::store::Element| Element {
+                    stamp: element.stamp,
+                    id: element.id,
+                    leaf: element.leaf,
+                };
+                Input::OwnPage { elements: elements.into_iter().map(element).collect(), last }
+            }
+            Ok(Err(_)) | Err(_) => Input::Failed,
+        }
+    }
+
+    async fn peer_page(
+        &self,
+        peer: NodeId,
+        home: Home,
+        after: Option<(Stamp, RecordId)>,
+        until: Stamp,
+        limit: usize,
+    ) -> Result<Input, CallError> {
+        let mut pages = self.peers.elements(peer, ElementsRequest { home, after, until }, CALL_DEADLINE).await?;
+        let mut elements: Vec<Element> = Vec::new();
+        while elements.len() < limit {
+            let Some(page) = pages.next().await? else { return Ok(Input::PeerPage { elements, last: true }) };
+            let element =
+                |element: proto::Element| Element { stamp: element.stamp, id: element.id, leaf: Leaf(element.leaf) };
+            elements.extend(page.elements.into_iter().map(element));
+        }
+        elements.truncate(limit);
+        Ok(Input::PeerPage { elements, last: false })
+    }
+
+    /// Takes records from a peer. What it does not have whole is left for another time, or for another peer.
+    async fn pull(self: &Arc<Self>, peer: NodeId, ids: BTreeSet<RecordId>) -> Result<Input, CallError> {
+        let mut pages =
+            self.peers.bodies(peer, BodiesRequest { ids: ids.into_iter().collect() }, CALL_DEADLINE).await?;
+        let mut pulled = BTreeSet::new();
+        while let Some(page) = pages.next().await? {
+            let records = page.found.into_iter().filter_map(|found| match found.state {
+                State::Held(held) => Some(held.record),
+                State::Erased(_) | State::Absent | State::Damaged => None,
+            });
+            let records: Vec<_> = records.collect();
+            if records.is_empty() {
+                continue;
+            }
+            let ids: Vec<_> = records.iter().map(|record| record.id).collect();
+            let stored = self.store_here(StoreRequest { role: proto::Role::Owned, records }).await;
+            let stored = stored.map_err(|refusal| CallError::Refused(format!("{refusal:?}")))?;
+            let is_here = |verdict: &Verdict| match verdict {
+                Verdict::Created(_) | Verdict::Exists(_) | Verdict::Erased => true,
+                Verdict::TooLarge(_) | Verdict::Ahead(_) | Verdict::Refused(_) => false,
+            };
+            let here = ids.into_iter().zip(stored.verdicts).filter(|(_, verdict)| is_here(verdict));
+            pulled.extend(here.map(|(id, _)| id));
+        }
+        Ok(Input::Pulled(pulled))
+    }
+}

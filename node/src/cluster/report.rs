@@ -1,0 +1,152 @@
+//! How the nodes of the cluster do: what this one says of itself, and what all of them say to an operator.
+//!
+//! Figures only; nothing is decided by them.
+
+use super::Cluster;
+use crate::rpc::CallError;
+use ::cluster::NodeId;
+use ::cluster::control;
+use api::database::{Addresses, ClusterSettings, Member, NodeFigures, NodeState, NodeView, Shortfall};
+use futures_util::future::join_all;
+use model::Home;
+use proto::{HomeHints, Report};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a node may take to say how it does.
+const REPORT_DEADLINE: Duration = Duration::from_millis(500);
+/// How many hints are counted by home in one go, and in how many goes; more are known to be many.
+const HINTS_A_PAGE: usize = 1_024;
+const HINT_PAGES_MAX: usize = 64;
+/// The name of this release.
+const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
+impl Cluster {
+    /// How this node does, for the others.
+    pub(crate) fn report(&self) -> Report {
+        let counts = self.local.reader().counts();
+        let homes_owned = self.table().map_or(0, |table| count(table.homes_of(self.me)));
+        let fit = |home: &Home| self.is_fit(self.me, *home);
+        let homes_fit = self.table().map_or(0, |table| count(table.homes_of(self.me).filter(fit)));
+        Report {
+            node: self.me.0,
+            generation: self.generation.0,
+            release: RELEASE.to_owned(),
+            wall_ms: self.clock.wall_ms(),
+            uptime_ms: self.now().0,
+            epoch: self.epoch().0,
+            leader: self.leader().map(|leader| leader.0),
+            term: 0,
+            applied: 0,
+            problems: self.trouble().into_iter().chain(self.clock_trouble()).collect(),
+            homes_owned,
+            homes_fit,
+            records: counts.records(),
+            hints: self.hint_counts(),
+            shortfalls: self.shortfalls(),
+            lags: self.lags(),
+        }
+    }
+
+    /// The cluster, as this node has it.
+    pub(crate) fn described(&self) -> api::database::Cluster {
+        let state = self.control_state();
+        let members = state.members().into_iter().flatten().map(|(node, member)| self.member(*node, member));
+        api::database::Cluster {
+            cluster_id: state.cluster().map(|cluster| cluster.to_string()),
+            epoch: self.epoch().0,
+            leader: self.leader().map(|leader| leader.to_string()),
+            members: members.collect(),
+            settings: ClusterSettings {
+                replication_factor: state.settings().map_or(1, |settings| settings.replication_factor.get()),
+            },
+        }
+    }
+
+    /// How every node is; who does not answer soon is told without figures.
+    pub(crate) async fn nodes(self: &Arc<Self>) -> Vec<NodeView> {
+        let state = self.control_state();
+        let ask = state.members().into_iter().flatten().map(|(node, member)| async {
+            let report =
+                if *node == self.me { Ok(self.report()) } else { self.peers.report(*node, REPORT_DEADLINE).await };
+            self.node_view(*node, member, report)
+        });
+        join_all(ask).await
+    }
+
+    fn node_view(&self, node: NodeId, member: &control::Member, report: Result<Report, CallError>) -> NodeView {
+        let view = self.view.borrow();
+        let state = if node == self.me || view.alive.contains_key(&node) {
+            NodeState::Alive
+        } else if view.down.contains(&node) {
+            NodeState::Down
+        } else {
+            NodeState::Unknown
+        };
+        NodeView { member: self.member(node, member), state, figures: report.ok().map(|report| figures(&report)) }
+    }
+
+    fn member(&self, node: NodeId, member: &control::Member) -> Member {
+        Member {
+            node_id: node.to_string(),
+            addresses: Addresses {
+                client: Some(member.api.to_string()),
+                rpc: Some(member.rpc.to_string()),
+                gossip: Some(member.gossip.to_string()),
+            },
+            zone: (!member.zone.is_empty()).then(|| member.zone.clone()),
+            homes: self.table().map_or(0, |table| count(table.homes_of(node))),
+        }
+    }
+
+    /// The leader of the control plane, if this node knows one.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        self.is_alone().then_some(self.me)
+    }
+
+    /// How many hints this node holds, by home.
+    fn hint_counts(&self) -> Vec<HomeHints> {
+        let (reader, mut counts, mut after) = (self.local.reader(), BTreeMap::<Home, u64>::new(), None);
+        if reader.counts().hints == 0 {
+            return Vec::new();
+        }
+        for _ in 0..HINT_PAGES_MAX {
+            let Ok(page) = reader.hints(after, HINTS_A_PAGE) else { break };
+            let homes = page.hints.iter().map(|hint| hint.home).chain(page.damaged.iter().map(|(home, _)| *home));
+            homes.for_each(|home| *counts.entry(home).or_default() += 1);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        counts.into_iter().map(|(home, hints)| HomeHints { home, hints }).collect()
+    }
+
+    /// What keeps this node from serving as a part of the cluster, if anything does.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        if let Some(wrong) = self.wrong_settings() {
+            return Some(wrong);
+        }
+        if self.table().is_some() {
+            return None;
+        }
+        Some(self.founding_trouble().unwrap_or_else(|| "not founded yet; waiting for the other nodes".to_owned()))
+    }
+}
+
+fn figures(report: &Report) -> NodeFigures {
+    NodeFigures {
+        version: report.release.clone(),
+        replication_lag_ms: report.lags.iter().map(|lag| lag.lag_ms).max().unwrap_or(0),
+        hints_pending: report.hints.iter().map(|home| home.hints).sum(),
+        under_replicated: Shortfall {
+            records: report.shortfalls.iter().map(|home| home.records).sum(),
+            is_exact: report.shortfalls.iter().all(|home| home.exact),
+        },
+    }
+}
+
+fn count<T>(homes: impl Iterator<Item = T>) -> u16 {
+    u16::try_from(homes.count()).unwrap_or(u16::MAX)
+}

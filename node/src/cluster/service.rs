@@ -1,0 +1,213 @@
+//! What this node does when another one calls it.
+//!
+//! It reads and writes this node's own store and nothing else: a call never leads to a call, but for a newer table.
+
+use super::ask::{fetch, verdict};
+use super::replays::synced;
+use super::scan::{self, ScanError};
+use super::{Cluster, parcel};
+use crate::rpc::{Caller, Service, Sink};
+use model::{Envelope, RecordId};
+use proto::limits::{FETCH_IDS_MAX, MESSAGE_BYTES_FULL, PAGE_ELEMENTS_MAX};
+use proto::{
+    BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage, ElementsRequest, FetchReply,
+    FetchRequest, Found, GreetReply, GreetRequest, Held, HomeSum, ProposeReply, ProposeRequest, RaftReply, RaftRequest,
+    Reachable, Refusal, Report, ReportRequest, RootsReply, RootsRequest, ScanEnd, ScanPage, ScanRequest, StoreReply,
+    StoreRequest, TableReply, TableRequest, Verdict,
+};
+use std::sync::Arc;
+use storage::store::{Incoming, ReadError, Reader};
+
+/// How many records a node takes at once from another's hints, while it has room.
+const TAKES_NEXT: u32 = 512;
+
+/// The service of a cluster's node.
+#[derive(Clone, Debug)]
+pub(crate) struct Calls(pub(crate) Arc<Cluster>);
+
+impl Service for Calls {
+    async fn catch_up(&self, caller: Caller) {
+        self.0.refetch(caller.epoch, Some(caller.node)).await;
+    }
+
+    async fn raft(&self, _: Caller, _: RaftRequest) -> Result<RaftReply, Refusal> {
+        Err(Refusal::Refused("the control plane is not running".to_owned()))
+    }
+
+    async fn greet(&self, caller: Caller, request: GreetRequest) -> Result<GreetReply, Refusal> {
+        self.0.greeted(caller.node, &request.greeting);
+        let reachable = if request.call_back { self.0.call_back(&request.greeting).await } else { Reachable::NotAsked };
+        Ok(GreetReply { greeting: self.0.greeting(), reachable })
+    }
+
+    async fn table(&self, _: Caller, request: TableRequest) -> Result<TableReply, Refusal> {
+        let state = self.0.control_state();
+        let epoch = state.table().map_or(0, |table| table.epoch().0);
+        let newer = epoch > request.newer_than;
+        Ok(TableReply { epoch, state: newer.then(|| state.encode().into()) })
+    }
+
+    async fn propose(&self, _: Caller, _: ProposeRequest) -> Result<ProposeReply, Refusal> {
+        Err(Refusal::Refused("the control plane is not running".to_owned()))
+    }
+
+    async fn report(&self, _: Caller, _: ReportRequest) -> Result<Report, Refusal> {
+        Ok(self.0.report())
+    }
+
+    async fn store(&self, _: Caller, request: StoreRequest) -> Result<StoreReply, Refusal> {
+        let this = Arc::clone(&self.0);
+        // What was begun is finished, whether or not the caller still waits.
+        let stored = tokio::spawn(async move { this.store_here(request).await });
+        stored.await.unwrap_or_else(|_| Err(Refusal::Refused("the node is stopping".to_owned())))
+    }
+
+    async fn confirm(&self, _: Caller, request: ConfirmRequest) -> Result<ConfirmReply, Refusal> {
+        Ok(ConfirmReply { synced: self.0.read(move |reader| synced(reader, &request.ids)).await? })
+    }
+
+    async fn fetch(&self, _: Caller, request: FetchRequest) -> Result<FetchReply, Refusal> {
+        let found = self.0.read(move |reader| {
+            let (mut found, mut bytes) = (Vec::new(), 0);
+            for id in request.ids.into_iter().take(FETCH_IDS_MAX) {
+                let next = Found { id, state: fetch(reader, &id)? };
+                bytes += next.weight();
+                if bytes > MESSAGE_BYTES_FULL && !found.is_empty() {
+                    break;
+                }
+                found.push(next);
+            }
+            Ok(found)
+        });
+        Ok(FetchReply { found: found.await? })
+    }
+
+    async fn scan(&self, _: Caller, request: ScanRequest, mut pages: Sink<ScanPage>) -> Result<(), Refusal> {
+        let fence_age_ms = self.0.fence_age_ms(&request.homes);
+        let scanned = self.0.local.read_until(move |reader, abandoned| scan::scan(reader, &request, abandoned)).await;
+        let scanned = scanned.map_err(|error| Refusal::Refused(error.to_string()))?.map_err(|error| match error {
+            ScanError::Read(error) => refusal(&error),
+            ScanError::Abandoned => Refusal::Refused("nobody waits any more".to_owned()),
+        })?;
+        let mut last = None;
+        for found in scanned.found {
+            let held = |held: scan::Held| Held { record: parcel::to_wire(&held.record), hint: held.hint };
+            last = Some(found.question.clone());
+            pages.question(wire(found.question), found.claims.into_iter().map(held), found.damaged).await?;
+        }
+        let more = scanned.looked_to.is_some();
+        // The last question says how far this node looked, though nothing may be known of it.
+        if let Some(end) = scanned.looked_to.filter(|end| last.as_ref() != Some(end)) {
+            pages.question(wire(end), [], None).await?;
+        }
+        Ok(pages.end(ScanEnd { more, fence_age_ms }).await?)
+    }
+
+    async fn roots(&self, _: Caller, request: RootsRequest) -> Result<RootsReply, Refusal> {
+        let sums = self.0.read(move |reader| {
+            let sum = |home| {
+                let sum = reader.root(home, request.fence)?;
+                Ok(HomeSum { home, sum: sum.sum.to_le_bytes(), count: sum.count })
+            };
+            request.homes.iter().map(sum).collect::<Result<Vec<_>, ReadError>>()
+        });
+        Ok(RootsReply { sums: sums.await? })
+    }
+
+    async fn elements(
+        &self,
+        _: Caller,
+        request: ElementsRequest,
+        mut pages: Sink<ElementsPage>,
+    ) -> Result<(), Refusal> {
+        let ElementsRequest { home, mut after, until } = request;
+        loop {
+            let page = self.0.read(move |reader| reader.elements(home, after, until, PAGE_ELEMENTS_MAX)).await?;
+            let is_last = page.len() < PAGE_ELEMENTS_MAX;
+            after = page.last().map(|element| (element.stamp, element.id)).or(after);
+            for element in page {
+                pages.push(Element { stamp: element.stamp, id: element.id, leaf: element.leaf.0 }).await?;
+            }
+            if is_last {
+                return Ok(pages.finish().await?);
+            }
+        }
+    }
+
+    async fn bodies(&self, _: Caller, request: BodiesRequest, mut pages: Sink<BodiesPage>) -> Result<(), Refusal> {
+        for ids in request.ids.chunks(FETCH_IDS_MAX) {
+            let ids = ids.to_vec();
+            let found = self.0.read(move |reader| {
+                let found = |id: RecordId| Ok(Found { id, state: fetch(reader, &id)? });
+                ids.into_iter().map(found).collect::<Result<Vec<_>, ReadError>>()
+            });
+            for found in found.await? {
+                pages.push(found).await?;
+            }
+        }
+        Ok(pages.finish().await?)
+    }
+}
+
+impl Cluster {
+    /// Verifies records of another node and stores them: one rule for all, whoever sent them.
+    pub(super) async fn store_here(&self, request: StoreRequest) -> Result<StoreReply, Refusal> {
+        let StoreRequest { role, records } = request;
+        let _permit = self.local.permit(records.len()).await.map_err(|error| Refusal::Refused(error.to_string()))?;
+        let mut verdicts: Vec<Option<Verdict>> = vec![None; records.len()];
+        let mut envelopes: Vec<Envelope> = Vec::with_capacity(records.len());
+        let mut places = Vec::with_capacity(records.len());
+        for ((place, record), slot) in records.iter().enumerate().zip(&mut verdicts) {
+            match parcel::envelope(record) {
+                Ok(envelope) => {
+                    envelopes.push(envelope);
+                    places.push(place);
+                }
+                Err(error) => *slot = Some(Verdict::Refused(error.to_string())),
+            }
+        }
+        let verified = self.local.verify(envelopes).await.map_err(|error| Refusal::Refused(error.to_string()))?;
+        let mut incoming = Vec::with_capacity(verified.len());
+        let mut stored = Vec::with_capacity(verified.len());
+        for (place, verified) in places.into_iter().zip(verified) {
+            let (Some(sent), Some(slot)) = (records.get(place), verdicts.get_mut(place)) else { continue };
+            match verified {
+                Ok(record) if record.id() == sent.id && record.home() == sent.home => {
+                    incoming.push(Incoming { record, stamp: sent.stamp, role: parcel::store_role(role) });
+                    stored.push(place);
+                }
+                Ok(_) => *slot = Some(Verdict::Refused("the record has another id or home than it says".to_owned())),
+                Err(refusal) => *slot = Some(Verdict::Refused(refusal.to_string())),
+            }
+        }
+        if role == proto::Role::Owned {
+            self.changed(incoming.iter().map(|incoming| incoming.record.home()));
+        }
+        let merged = self.local.merge(incoming).await.map_err(|error| Refusal::Refused(error.to_string()))?;
+        for (place, merged) in stored.into_iter().zip(merged) {
+            if let Some(slot) = verdicts.get_mut(place) {
+                *slot = Some(verdict(merged));
+            }
+        }
+        let not_stored = || Verdict::Refused("it was not stored".to_owned());
+        let verdicts = verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(not_stored)).collect();
+        Ok(StoreReply { verdicts, takes_next: TAKES_NEXT })
+    }
+
+    /// Runs a read of this node's store for another node.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let read = self.local.read(read).await.map_err(|error| Refusal::Refused(error.to_string()))?;
+        read.map_err(|error| refusal(&error))
+    }
+}
+
+fn refusal(error: &ReadError) -> Refusal {
+    Refusal::Refused(error.to_string())
+}
+
+fn wire(question: api::database::Question) -> proto::Question {
+    proto::Question { subject: question.subject, predicate: question.predicate }
+}
