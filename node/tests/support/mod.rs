@@ -1,6 +1,6 @@
 //! Real nodes for tests: the built program as a process of its own, on loopback and on ports that the kernel picks.
 //!
-//! A server ends with the value that started it, whatever the test does.
+//! A server ends with the value that started it, whatever the test does. Several that are one are in [`cluster`].
 
 #![allow(dead_code, unreachable_pub, reason = "each test is a crate of its own and uses its part")]
 #![allow(
@@ -8,6 +8,8 @@
     clippy::missing_panics_doc,
     reason = "a test ends where something is not as it should be"
 )]
+
+pub mod cluster;
 
 use ed25519_dalek::SigningKey;
 use model::record::{
