@@ -7,7 +7,7 @@
 //!   durable when it returns. After a failed one every other is refused: open the log anew.
 //! - Opening reads everything and writes it into a new file, so that what was recovered is durable whatever a page cache
 //!   claimed, and a torn end is gone. So does a call that finds the file full; the garbage is then left out.
-//! - All entries are also in memory: the caller purges what a snapshot holds.
+//! - Entries and snapshot are also in memory: the caller purges what a snapshot holds.
 
 mod contents;
 mod error;
@@ -40,11 +40,9 @@ pub const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
 /// not garbage.
 pub const ROOM_BYTES_MIN: usize = 256 << 10;
 
-/// What opening found beside the log's contents.
-#[derive(Debug)]
+/// What opening did beside reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recovered {
-    /// The newest snapshot.
-    pub snapshot: Option<Snapshot>,
     /// How many bytes of a write that never ended were cut off. None of it was acknowledged.
     pub torn_bytes: u64,
 }
@@ -56,6 +54,7 @@ pub struct ControlLog {
     dir: PathBuf,
     file: LogFile,
     contents: Contents,
+    snapshot: Option<Snapshot>,
     stopped: bool,
     _lock: DiskLock,
 }
@@ -85,8 +84,8 @@ impl ControlLog {
             return Err(ControlLogError::Missing("SNAPSHOT"));
         }
         let file = LogFile::write(disk.as_ref(), dir, &contents, generation + 1).map_err(ControlLogError::write)?;
-        let log = Self { disk, dir: dir.to_owned(), file, contents, stopped: false, _lock: lock };
-        Ok((log, Recovered { snapshot, torn_bytes }))
+        let log = Self { disk, dir: dir.to_owned(), file, contents, snapshot, stopped: false, _lock: lock };
+        Ok((log, Recovered { torn_bytes }))
     }
 
     /// Keeps the vote in place of the one before. Durable on return.
@@ -142,16 +141,22 @@ impl ControlLog {
         self.write(vec![Frame::Purge(upto, id)])
     }
 
-    /// Keeps a snapshot in place of the one before. Durable on return.
+    /// Keeps a snapshot in place of the one before. Durable on return. One that holds less than the one before is not
+    /// kept: entries that only that one holds may be purged.
     ///
     /// # Errors
     ///
     /// As [`ControlLog::save_vote`].
-    pub fn save_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), ControlLogError> {
+    pub fn save_snapshot(&mut self, snapshot: Snapshot) -> Result<(), ControlLogError> {
         check_length(snapshot.length(), SNAPSHOT_BYTES_MAX)?;
         self.guard()?;
+        if self.snapshot.as_ref().is_some_and(|kept| kept.index > snapshot.index) {
+            return Ok(());
+        }
         let saved = snapshot.write(self.disk.as_ref(), &self.dir);
-        self.settle(saved)
+        self.settle(saved)?;
+        self.snapshot = Some(snapshot);
+        Ok(())
     }
 
     /// The vote.
@@ -167,6 +172,11 @@ impl ControlLog {
     /// The last entry that was purged: its index and its id.
     pub fn purged(&self) -> Option<(u64, &[u8])> {
         self.contents.purged.as_ref().map(|(upto, id)| (*upto, id.as_slice()))
+    }
+
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
     }
 
     /// The entries of a range, by index.
