@@ -6,6 +6,7 @@ pub mod advertise;
 pub mod cli;
 pub mod clock;
 pub mod cluster_key;
+pub mod control;
 pub mod gossip;
 pub mod identity;
 pub mod metrics;
