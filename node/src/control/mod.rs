@@ -59,7 +59,11 @@ pub struct Control {
     raft: Raft,
     state: watch::Receiver<Arc<State>>,
     failures: Failures,
+    released: Arc<watch::Sender<()>>,
 }
+
+/// How long a stop waits for calls of other nodes that are under way.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 impl std::fmt::Debug for Control {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -156,7 +160,7 @@ impl Control {
             tracing::warn!(bytes = recovered.torn_bytes, "cut a write that never ended from the control log");
         }
         let failures = Failures::default();
-        let store = Store::new(log, world.workers.clone(), failures.clone());
+        let (store, released) = Store::new(log, world.workers.clone(), failures.clone());
         let (told, state) = watch::channel(Arc::default());
         let starting = async {
             let machine = Machine::open(store.clone(), failures.clone(), told).await?;
@@ -165,7 +169,7 @@ impl Control {
         let started = runtime::with_entropy(Arc::clone(&world.entropy), starting).await;
         let raft = started.map_err(|fatal: Fatal<u64>| StartError::Failed(failures.cause(&fatal)))?;
         tokio::spawn(seat_members(raft.clone(), state.clone()));
-        Ok(Self { id, raft, state, failures })
+        Ok(Self { id, raft, state, failures, released: Arc::new(released) })
     }
 
     /// Founds the Raft group of exactly `members`. Every founder may call it, any number of times: once the group exists,
@@ -300,10 +304,13 @@ impl Control {
         self.failures.cause(&fatal.unwrap_or(Fatal::Panicked))
     }
 
-    /// Stops taking part, and waits until everything has ended.
+    /// Stops taking part, and waits until everything has ended and the log may be opened again.
     pub async fn shutdown(&self) {
         if let Err(error) = self.raft.shutdown().await {
             tracing::error!(%error, "the control plane did not stop in order");
+        }
+        if timeout(STOP_DEADLINE, self.released.closed()).await.is_err() {
+            tracing::warn!("something holds on to the control log");
         }
     }
 }

@@ -16,6 +16,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, PoisonError};
 use storage::control::{ControlLog, ControlLogError};
+use tokio::sync::watch;
 
 /// The log. Clones are the same.
 #[derive(Clone, Debug)]
@@ -23,11 +24,15 @@ pub(super) struct Store {
     log: Arc<Mutex<ControlLog>>,
     workers: Workers,
     failures: Failures,
+    /// Held by whoever holds the log.
+    _open: watch::Receiver<()>,
 }
 
 impl Store {
-    pub(super) fn new(log: ControlLog, workers: Workers, failures: Failures) -> Self {
-        Self { log: Arc::new(Mutex::new(log)), workers, failures }
+    /// The store on `log`, and who learns that nobody holds it any more.
+    pub(super) fn new(log: ControlLog, workers: Workers, failures: Failures) -> (Self, watch::Sender<()>) {
+        let (released, open) = watch::channel(());
+        (Self { log: Arc::new(Mutex::new(log)), workers, failures, _open: open }, released)
     }
 
     /// Does something with the log where it may block.

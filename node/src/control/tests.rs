@@ -45,7 +45,7 @@ impl<G: Send + Sync + 'static> StoreBuilder<Types, Store, Machine, G> for Stores
         let Place(guard, disk, dir, workers) = (self.0)();
         let (log, _) = ControlLog::open(disk, &dir).unwrap();
         let failures = Failures::default();
-        let store = Store::new(log, workers, failures.clone());
+        let (store, _) = Store::new(log, workers, failures.clone());
         let machine = Machine::open(store.clone(), failures, watch::channel(Arc::default()).0).await?;
         Ok((guard, store, machine))
     }
@@ -214,7 +214,6 @@ async fn a_full_disk_ends_it_too_and_it_can_be_started_again_once_there_is_room(
     let failure = control.failed().await;
     assert!(matches!(*failure, Failure::Log(ControlLogError::DiskFull(_))), "{failure:?}");
     control.shutdown().await;
-    drop(control);
     disk.set_capacity(None);
     let control = lead(&disk).await;
     control.propose(&copies(5), SOON).await.unwrap();
