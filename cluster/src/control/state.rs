@@ -73,6 +73,13 @@ pub enum Refusal {
     Epoch(Epoch, Epoch),
 }
 
+impl Outcome {
+    /// Its bytes, for whoever asked another node: a version, then postcard.
+    pub fn encode(&self) -> Vec<u8> {
+        wire::encode(VERSION, self)
+    }
+}
+
 impl State {
     /// The cluster; `None` before the founding.
     pub fn cluster(&self) -> Option<ClusterId> {

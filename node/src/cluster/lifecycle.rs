@@ -59,7 +59,8 @@ impl Life {
         }
         self.gossip.join(list.cluster()).await;
         tracing::info!(cluster = %list.cluster(), "this node belongs to a cluster");
-        tokio::join!(biased; cluster.watch_control(list), watch_over(&cluster, &mut self.heard), ask_how_all_do(&cluster));
+        let takes_part = cluster.take_part(&self.world, &self.data_dir, list);
+        tokio::join!(biased; takes_part, watch_over(&cluster, &mut self.heard), ask_how_all_do(&cluster));
     }
 }
 

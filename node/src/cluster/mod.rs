@@ -33,6 +33,7 @@ pub(crate) use replays::run as replay;
 pub(crate) use service::Calls;
 
 use crate::clock::Clock;
+use crate::control::Control;
 use crate::rpc::{Credentials, Peers};
 use crate::serve::local::Local;
 use ::cluster::control::{self, State};
@@ -45,7 +46,7 @@ use proto::{Greeting, TableRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use storage::store;
 use tokio::sync::{mpsc, watch};
@@ -94,6 +95,8 @@ pub(crate) struct Cluster {
     /// What other nodes said of themselves, on its way to whoever deals with it.
     pub(crate) heard: mpsc::Sender<Heard>,
     pub(crate) health: Health,
+    /// The control plane, once this node takes part in it.
+    pub(crate) control: OnceLock<Control>,
     /// The last that each node said of itself.
     pub(crate) neighbours: Mutex<BTreeMap<NodeId, Greeting>>,
 }

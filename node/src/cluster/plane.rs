@@ -1,35 +1,157 @@
-//! This node's part in the control plane.
+//! This node's part in the control plane: it takes part in Raft, and hands on what the cluster has agreed on.
+//!
+//! Reads and writes never wait for it: they go by the newest table that this node knows. What the leader proposes by
+//! itself is the founding; what a member proposes is a change of its own addresses.
 
 use super::Cluster;
-use ::cluster::control::{Command, Member, State, Versions};
+use crate::control::{Control, Failure, ProposeError, Settings};
+use crate::world::World;
+use ::cluster::NodeId;
+use ::cluster::control::{Command, Member, Outcome, State, Versions};
 use ::cluster::founding::List;
-use proto::Greeting;
+use futures_util::future::join;
+use proto::{Greeting, ProposeReply, ProposeRequest, RaftReply, RaftRequest, Refusal};
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The folder of the control log, below the data folder.
+const FOLDER: &str = "control";
+/// How often this node looks whether it has something to propose.
+const DUTY_EVERY: Duration = Duration::from_millis(100);
+/// How long a proposal may take.
+const PROPOSE_DEADLINE: Duration = Duration::from_secs(2);
+
 impl Cluster {
-    /// PROVISIONAL until openraft: every founder applies the same founding by itself.
-    pub(crate) async fn watch_control(self: &Arc<Self>, list: &List) {
-        loop {
-            let members: Option<BTreeMap<_, _>> = list
-                .nodes()
-                .map(|node| {
-                    let greeting = if node == self.me { Some(self.greeting()) } else { self.neighbour(node) };
-                    greeting.map(|greeting| (node, member(&greeting)))
-                })
-                .collect();
-            if let Some(members) = members {
-                let mut state = State::default();
-                if let Ok(found) = Command::found(members, self.settings.founding) {
-                    state.apply(&found);
-                    self.learn(Arc::new(state));
-                }
-                std::future::pending::<()>().await;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+    /// Takes part in the control plane of the cluster that `list` founded, until the node stops.
+    pub(crate) async fn take_part(self: &Arc<Self>, world: &World, data_dir: &Path, list: &List) {
+        let settings = Settings::in_dir(data_dir.join(FOLDER));
+        let control = match Control::start(world, settings, self.me, Arc::new(self.peers.clone())).await {
+            Ok(control) => control,
+            Err(error) => return self.local.stop_for_good(&error),
+        };
+        let control = self.control.get_or_init(|| control);
+        let founders = list.nodes().collect();
+        if let Err(error) = control.initialize(&founders).await {
+            tracing::error!(error = &error as &dyn Error, "the control plane did not begin");
+        }
+        let failed = async {
+            let failure: Arc<Failure> = control.failed().await;
+            self.local.stop_for_good(failure.as_ref());
+        };
+        tokio::select! {
+            biased;
+            () = failed => {}
+            ((), ()) = join(self.follow(control), self.do_duties(control, list)) => {}
         }
     }
+
+    /// Hands on every state that the control plane reaches.
+    async fn follow(&self, control: &Control) {
+        let mut state = control.state();
+        loop {
+            let now = Arc::clone(&state.borrow_and_update());
+            self.learn(now);
+            if state.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Stands for election while a quorum is in sight, founds the cluster if it leads, and keeps its own addresses right.
+    async fn do_duties(self: &Arc<Self>, control: &Control, list: &List) {
+        loop {
+            let state = self.control_state();
+            control.allow_elections(self.sees_quorum(&state, list));
+            let command = match state.members() {
+                None if control.metrics().is_leader => self.founding(list),
+                None => None,
+                Some(members) => members.get(&self.me).and_then(|known| self.correction(known)),
+            };
+            if let Some(command) = command {
+                self.propose(&command).await;
+            }
+            tokio::time::sleep(DUTY_EVERY).await;
+        }
+    }
+
+    /// Whether more than half of the members are there, this one included.
+    fn sees_quorum(&self, state: &State, list: &List) -> bool {
+        let members: Vec<NodeId> = match state.members() {
+            Some(members) => members.keys().copied().collect(),
+            None => list.nodes().collect(),
+        };
+        let view = self.view.borrow();
+        let alive = members.iter().filter(|node| **node == self.me || view.alive.contains_key(node)).count();
+        alive > members.len() / 2
+    }
+
+    /// The founding, once every founder has said who it is.
+    fn founding(&self, list: &List) -> Option<Command> {
+        let greeting = |node| if node == self.me { Some(self.greeting()) } else { self.neighbour(node) };
+        let members = list.nodes().map(|node| Some((node, member(&greeting(node)?))));
+        let members: BTreeMap<_, _> = members.collect::<Option<_>>()?;
+        Command::found(members, self.settings.founding)
+            .inspect_err(|error| tracing::error!(error = error as &dyn Error, "no table can be planned"))
+            .ok()
+    }
+
+    /// What the others should know of this node by now.
+    fn correction(&self, known: &Member) -> Option<Command> {
+        let now = member(&self.greeting());
+        (now != *known).then_some(Command::UpdateMember { node: self.me, member: now })
+    }
+
+    /// Has a command carried out, here or by whoever leads. What is not done now is proposed again later.
+    async fn propose(&self, command: &Command) {
+        let Some(control) = self.control.get() else { return };
+        let proposed = match control.propose(command, PROPOSE_DEADLINE).await {
+            Err(ProposeError::NotLeader(Some(leader))) => {
+                let request = ProposeRequest { command: command.encode() };
+                let proposed = self.peers.propose(leader, request, PROPOSE_DEADLINE).await;
+                proposed.map(drop).map_err(|error| error.to_string())
+            }
+            Ok(Outcome::Refused(refusal)) => Err(refusal.to_string()),
+            Ok(Outcome::Changed | Outcome::Unchanged) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = proposed {
+            tracing::debug!(why, "a command to the control plane was not carried out");
+        }
+    }
+
+    /// Hands a message of another node to Raft.
+    pub(crate) async fn raft_here(&self, request: RaftRequest) -> Result<RaftReply, Refusal> {
+        let control = self.control.get().ok_or_else(not_running)?;
+        let answer = control.handle_raft(request.kind, &request.payload).await;
+        let payload = answer.map_err(|error| Refusal::Refused(error.to_string()))?.into();
+        Ok(RaftReply { payload })
+    }
+
+    /// Has a command of another node carried out, if this one leads.
+    pub(crate) async fn propose_here(&self, request: ProposeRequest) -> Result<ProposeReply, Refusal> {
+        let control = self.control.get().ok_or_else(not_running)?;
+        let command = Command::decode(&request.command).map_err(|error| Refusal::Refused(error.to_string()))?;
+        match control.propose(&command, PROPOSE_DEADLINE).await {
+            Ok(outcome) => Ok(ProposeReply::Done(outcome.encode())),
+            Err(ProposeError::NotLeader(leader)) => Ok(ProposeReply::NotLeader(leader.map(|leader| leader.0))),
+            Err(error) => Err(Refusal::Refused(error.to_string())),
+        }
+    }
+
+    /// The leader of the control plane, if this node knows one.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        match self.control.get() {
+            Some(control) => control.leader(),
+            None => self.is_alone().then_some(self.me),
+        }
+    }
+}
+
+fn not_running() -> Refusal {
+    Refusal::Refused("the control plane does not run yet".to_owned())
 }
 
 /// A node as the others are to know it, by what it says of itself.

@@ -3,6 +3,7 @@
 //! Figures only; nothing is decided by them.
 
 use super::Cluster;
+use crate::control::Control;
 use crate::rpc::CallError;
 use ::cluster::NodeId;
 use ::cluster::control;
@@ -27,6 +28,7 @@ impl Cluster {
     pub(crate) fn report(&self) -> Report {
         let counts = self.local.reader().counts();
         let homes_owned = self.table().map_or(0, |table| count(table.homes_of(self.me)));
+        let raft = self.control.get().map(Control::metrics);
         let fit = |home: &Home| self.is_fit(self.me, *home);
         let homes_fit = self.table().map_or(0, |table| count(table.homes_of(self.me).filter(fit)));
         Report {
@@ -37,8 +39,8 @@ impl Cluster {
             uptime_ms: self.now().0,
             epoch: self.epoch().0,
             leader: self.leader().map(|leader| leader.0),
-            term: 0,
-            applied: 0,
+            term: raft.as_ref().map_or(0, |raft| raft.term),
+            applied: raft.as_ref().and_then(|raft| raft.applied_index).unwrap_or(0),
             problems: self.trouble().into_iter().chain(self.clock_trouble()).collect(),
             homes_owned,
             homes_fit,
@@ -98,11 +100,6 @@ impl Cluster {
             zone: (!member.zone.is_empty()).then(|| member.zone.clone()),
             homes: self.table().map_or(0, |table| count(table.homes_of(node))),
         }
-    }
-
-    /// The leader of the control plane, if this node knows one.
-    pub(crate) fn leader(&self) -> Option<NodeId> {
-        self.is_alone().then_some(self.me)
     }
 
     /// How many hints this node holds, by home.

@@ -30,8 +30,8 @@ impl Service for Calls {
         self.0.refetch(caller.epoch, Some(caller.node)).await;
     }
 
-    async fn raft(&self, _: Caller, _: RaftRequest) -> Result<RaftReply, Refusal> {
-        Err(Refusal::Refused("the control plane is not running".to_owned()))
+    async fn raft(&self, _: Caller, request: RaftRequest) -> Result<RaftReply, Refusal> {
+        self.0.raft_here(request).await
     }
 
     async fn greet(&self, caller: Caller, request: GreetRequest) -> Result<GreetReply, Refusal> {
@@ -47,8 +47,8 @@ impl Service for Calls {
         Ok(TableReply { epoch, state: newer.then(|| state.encode().into()) })
     }
 
-    async fn propose(&self, _: Caller, _: ProposeRequest) -> Result<ProposeReply, Refusal> {
-        Err(Refusal::Refused("the control plane is not running".to_owned()))
+    async fn propose(&self, _: Caller, request: ProposeRequest) -> Result<ProposeReply, Refusal> {
+        self.0.propose_here(request).await
     }
 
     async fn report(&self, _: Caller, _: ReportRequest) -> Result<Report, Refusal> {

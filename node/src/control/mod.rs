@@ -297,10 +297,9 @@ impl Control {
         let mut metrics = self.raft.metrics();
         let failed =
             |running: &Result<(), Fatal<u64>>| matches!(running, Err(Fatal::StorageError(_) | Fatal::Panicked));
-        let fatal = match metrics.wait_for(|metrics| failed(&metrics.running_state)).await {
-            Ok(metrics) => metrics.running_state.clone().err(),
-            Err(_closed) => pending().await,
-        };
+        let fatal = metrics.wait_for(|metrics| failed(&metrics.running_state)).await;
+        let fatal = fatal.map(|metrics| metrics.running_state.clone().err()).ok();
+        let Some(fatal) = fatal else { return pending().await };
         self.failures.cause(&fatal.unwrap_or(Fatal::Panicked))
     }
 

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -196,6 +196,7 @@ fn assemble(
         standing: watch::channel(Standing::Fresh { expect: 1 }).0,
         heard,
         health: Health::new(me, now, stamp),
+        control: OnceLock::new(),
         neighbours: Mutex::default(),
     })
 }
