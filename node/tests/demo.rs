@@ -9,7 +9,8 @@ use node::cli::demo::{Acknowledged, Ground, Nodes, read_back, write_while};
 use node::cli::failure::Failure;
 use node::cli::stop::Stop;
 use node::clock::{Clock as _, SystemClock};
-use std::path::Path;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The longest a node may take for anything before a test calls it lost.
@@ -26,10 +27,13 @@ fn until(what: &str, mut look: impl FnMut() -> bool) {
 
 fn alone(folder: &Path) -> (Nodes, Client, Client) {
     let ground = Ground::prepare(Some(folder), None, 1).unwrap();
-    let nodes = Nodes::start(env!("CARGO_BIN_EXE_stemedb").as_ref(), ground).unwrap();
+    let mut nodes = Nodes::start(env!("CARGO_BIN_EXE_stemedb").as_ref(), ground).unwrap();
     let (mut clients, mut admins) = nodes.clients().unwrap();
     let (client, admin) = (clients.remove(0), admins.remove(0));
-    until("the node is ready", || is_ready(&client));
+    until("the node is ready", || {
+        nodes.check_running().unwrap();
+        is_ready(&client)
+    });
     (nodes, client, admin)
 }
 
@@ -74,11 +78,13 @@ fn a_claim_that_is_gone_is_found_out_and_a_node_that_is_silent_is_not_taken_for_
     let folder = tempfile::tempdir().unwrap();
     let (nodes, client, _) = alone(folder.path());
     let never_written = [Acknowledged { id: RecordId([7; 32]), subject: "demo://nobody".to_owned() }];
-    let clients = [client];
-    let checked = read_back(&never_written, &clients, &Stop::default(), |_| {});
+    let checked = read_back(&never_written, &[client], &Stop::default(), |_| {});
     assert_eq!((checked.found, checked.lost), (0, vec![RecordId([7; 32])]));
     nodes.stop().unwrap();
-    let checked = read_back(&never_written, &clients, &Stop::default(), |_| {});
+    let never_accepts = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", never_accepts.local_addr().unwrap());
+    let silent = Client::with_deadline(&url, Duration::from_millis(10)).unwrap();
+    let checked = read_back(&never_written, &[silent], &Stop::default(), |_| {});
     assert_eq!((checked.lost, checked.unanswered), (vec![], vec![RecordId([7; 32])]));
 }
 
@@ -103,7 +109,8 @@ fn a_node_that_ends_by_itself_is_told_with_the_end_of_its_log() {
 fn every_node_ends_with_the_value_that_stands_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let (nodes, client, _) = alone(folder.path());
-    assert!(nodes.pid(0).is_some());
-    drop(nodes);
-    assert!(client.get("/v1/health", &[]).is_err());
+    let process = PathBuf::from(format!("/proc/{}", nodes.pid(0).unwrap()));
+    assert!(process.exists() || !Path::new("/proc").exists());
+    drop((nodes, client));
+    assert!(!process.exists(), "a process was left behind");
 }

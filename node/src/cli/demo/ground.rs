@@ -14,6 +14,12 @@ use std::path::{Path, PathBuf};
 const PORTS_APART: u16 = 10;
 /// How many ports a node has: clients, admin, RPC, gossip.
 const PORTS: u16 = 4;
+/// Free ports are looked for from here,
+const FREE_FROM: u16 = 20_000;
+/// to here: below what Linux hands out to whoever asks for any port.
+const FREE_TO: u16 = 32_000;
+/// How often they are looked for.
+const TRIES_MAX: u32 = 64;
 
 /// Where one node lives.
 #[derive(Clone, Debug)]
@@ -164,26 +170,33 @@ fn ports_from(base: u16, nodes: usize) -> Option<Vec<Ports>> {
     (base > 0).then(|| (0..nodes).map(ports).collect())?
 }
 
-/// Ports that nobody uses now. All are held until the last is found, so that none comes twice.
+/// Ports that nobody uses now, of those that the system does not hand out by itself: so that nobody is given one while
+/// its node is away.
 fn free_ports(nodes: usize) -> io::Result<Vec<Ports>> {
-    let mut held = Vec::new();
-    let mut ports = Vec::with_capacity(nodes);
-    for _ in 0..nodes {
-        let streams = [(); 3].map(|()| TcpListener::bind(local(0)));
-        let gossip = UdpSocket::bind(local(0))?;
-        let [client, admin, rpc] = streams;
-        let (client, admin, rpc) = (client?, admin?, rpc?);
-        ports.push([client.local_addr()?, admin.local_addr()?, rpc.local_addr()?, gossip.local_addr()?]);
-        held.push((client, admin, rpc, gossip));
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..TRIES_MAX {
+        let mut draw = [0; 2];
+        getrandom::fill(&mut draw).map_err(io::Error::other)?;
+        let base = FREE_FROM + u16::from_le_bytes(draw) % (FREE_TO - FREE_FROM);
+        let ports = ports_from(base, nodes).unwrap_or_default();
+        match ports.iter().try_for_each(are_free) {
+            Ok(()) => return Ok(ports),
+            Err(error) => last = error,
+        }
     }
-    drop(held);
-    Ok(ports)
+    Err(last)
+}
+
+fn are_free([client, admin, rpc, gossip]: &Ports) -> io::Result<()> {
+    for stream in [client, admin, rpc] {
+        TcpListener::bind(stream)?;
+    }
+    UdpSocket::bind(gossip).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
@@ -220,9 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn free_ports_are_all_different() {
-        let ports: Vec<_> = free_ports(3).unwrap().into_iter().flat_map(|[a, b, c, _]| [a, b, c]).collect();
-        assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), 9);
+    fn free_ports_are_such_that_nobody_is_given_by_the_system() {
+        let ports = free_ports(3).unwrap();
+        assert_eq!(ports.len(), 3);
+        assert!(ports.iter().flatten().all(|address| (FREE_FROM..32_768).contains(&address.port())));
+        let taken = TcpListener::bind(ports[1][2]).unwrap();
+        assert!(are_free(&ports[1]).is_err());
+        drop(taken);
     }
 
     #[test]

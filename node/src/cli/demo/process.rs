@@ -8,6 +8,7 @@ use crate::cli::stop::Stop;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -76,7 +77,8 @@ impl Process {
         let (clock, mut waited) = (Stop::default(), Duration::ZERO);
         loop {
             match self.ended() {
-                Some(status) if status.success() => return Ok(()),
+                // A node that has only just begun to listen does not heed the signal yet, which then ends it.
+                Some(status) if status.success() || status.signal() == Some(Signal::TERM.as_raw()) => return Ok(()),
                 Some(status) => return Err(Failure::Failed(format!("node {} ended with {status}", self.number))),
                 None if waited >= STOP_MAX => {
                     return Err(Failure::Failed(format!("node {} did not stop in time and was killed", self.number)));
