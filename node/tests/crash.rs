@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
-use support::{Server, claim, client, get, key, post};
+use support::{Chance, Server, claim, client, get, key, number, post};
 
 const KILLS: u64 = 200;
 const WRITERS: u8 = 4;
@@ -192,21 +192,5 @@ fn check(server: &Server, acknowledged: &Acknowledged, sample: Option<(u64, &mut
             ),
             _ => panic!("{id} was acknowledged and is now {status}: {body}"),
         }
-    }
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
-/// A small generator for choices that need no quality: Marsaglia's xorshift64 (Journal of Statistical Software 8(14), 2003).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap()
     }
 }

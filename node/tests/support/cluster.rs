@@ -9,6 +9,7 @@ use node::cli::stop::Stop;
 use node::clock::{Clock as _, SystemClock};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -176,13 +177,12 @@ impl Cluster {
 
     /// The ids of the records that a node has in its own store.
     pub fn own_records(&self, node: usize) -> BTreeSet<String> {
-        let reply = self.clients[node].get("/v1/records", &[]).unwrap();
-        assert!(reply.is_success(), "{}", reply.refusal());
-        let id = |line: &[u8]| {
-            let envelope = api::json::parse_envelope(line, None).unwrap();
+        let lines = BufReader::new(self.clients[node].stream("/v1/records", &[]).unwrap()).lines();
+        let id = |line: std::io::Result<String>| {
+            let envelope = api::json::parse_envelope(line.unwrap().as_bytes(), None).unwrap();
             model::canonical::id_of(&model::canonical::canonical_bytes(envelope.body())).to_string()
         };
-        reply.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(id).collect()
+        lines.map(id).collect()
     }
 }
 

@@ -174,3 +174,27 @@ pub fn alias(signer: &SigningKey, from: &str, to: &str) -> Record {
     };
     acceptance::sign(Body::Alias(Box::new(alias)), std::slice::from_ref(signer)).unwrap()
 }
+
+/// A number that an environment variable holds.
+pub fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// A small generator for choices that need no quality: Marsaglia's xorshift64 (Journal of Statistical Software 8(14), 2003).
+#[derive(Debug)]
+pub struct Chance(pub u64);
+
+impl Chance {
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).unwrap()
+    }
+
+    /// A time below so many milliseconds.
+    pub fn millis(&mut self, limit: usize) -> Duration {
+        Duration::from_millis(self.below(limit) as u64)
+    }
+}
