@@ -115,6 +115,8 @@ pub struct Membership {
     /// Suspicions of this node below this incarnation are known to be contradicted.
     contradicted: foca::Incarnation,
     refused: Refusals,
+    /// Who last spoke under this node's id from another address.
+    twin: Option<Identity>,
 }
 
 impl std::fmt::Debug for Membership {
@@ -160,6 +162,7 @@ impl Membership {
             own_generation_heard: Generation(0),
             contradicted: 0,
             refused: Refusals::default(),
+            twin: None,
         })
     }
 
@@ -232,5 +235,11 @@ impl Membership {
     /// The packets that were dropped, by reason.
     pub fn refused(&self) -> &BTreeMap<Reason, Refused> {
         self.refused.all()
+    }
+
+    /// Who last spoke under this node's id from another address than its own: another node, as likely as not, with a copy
+    /// of this one's data folder. To be asked; an old packet proves nothing.
+    pub fn twin(&self) -> Option<&Identity> {
+        self.twin.as_ref()
     }
 }

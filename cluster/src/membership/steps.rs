@@ -35,6 +35,10 @@ impl Membership {
 
     fn take_in(&mut self, bytes: &[u8], now: Millis, out: &mut Vec<Output>) -> Result<(), Reason> {
         let packet = Packet::read(self.seal.open(bytes)?, self.foca.identity()).ok_or(Reason::Malformed)?;
+        let (sender, own) = (packet.header.src, self.own());
+        if sender.id == own.id && sender.gossip != own.gossip {
+            self.twin = Some(sender);
+        }
         self.admit(&packet)?;
         self.note(&packet, now);
         let outranking = self.outranking(&packet.header.src);

@@ -133,6 +133,17 @@ fn packets_of_strangers_are_counted_by_reason_with_their_source() {
 }
 
 #[test]
+fn who_speaks_under_this_node_s_id_from_another_address_is_remembered_and_not_heard() {
+    let mut node = well(1);
+    let own = identity(1, 1);
+    datagram(&mut node, &packet(&KEY, Some(HERE), own, identity(2, 1), &[]));
+    assert_eq!(node.twin(), None, "this node itself");
+    let twin = Identity { gossip: address(9), ..identity(1, 7) };
+    assert_eq!(datagram(&mut node, &packet(&KEY, Some(HERE), twin, own, &[])), []);
+    assert_eq!((node.twin(), node.alive().count()), (Some(&twin), 0));
+}
+
+#[test]
 fn only_a_greeting_may_be_addressed_to_nobody() {
     let mut node = well(1);
     let gossip = packet(&KEY, Some(HERE), identity(2, 1), Identity::anybody_at(address(1)), &[]);

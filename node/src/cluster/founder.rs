@@ -4,11 +4,11 @@
 
 use super::Cluster;
 use super::greeting::{Heard, standing};
+use super::lifecycle::greet_all;
 use crate::founding_file::{KeptError, keep};
 use crate::world::World;
 use ::cluster::Millis;
 use ::cluster::founding::{Founding, Input, Kept, List, Output, Settings, Trouble};
-use futures_util::future::join_all;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,8 @@ impl Founder {
                         tracing::info!(?kept, "kept of the founding");
                         inputs.push(Input::Persisted);
                     }
-                    Output::AskSeeds | Output::Ask(_) => self.greet_all(),
+                    // Their answers come in as heard.
+                    Output::AskSeeds | Output::Ask(_) => drop(tokio::spawn(greet_all(Arc::clone(&cluster)))),
                     Output::Start(list) => started = Some(list),
                     Output::Trouble(trouble) => tell(&cluster, &trouble),
                 }
@@ -74,15 +75,6 @@ impl Founder {
             };
             machine.handle(input, cluster.now(), &mut out);
         }
-    }
-
-    /// Greets everybody whom gossip knows. Their answers come in as heard.
-    fn greet_all(&self) {
-        let cluster = Arc::clone(&self.cluster);
-        let addresses: Vec<_> = cluster.view.borrow().alive.values().copied().collect();
-        tokio::spawn(async move {
-            join_all(addresses.into_iter().map(|address| cluster.greet(address, false, GREET_DEADLINE))).await;
-        });
     }
 }
 

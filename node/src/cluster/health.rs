@@ -3,13 +3,14 @@
 //! It keeps account and never acts; the rules are those of [`cluster::reconcile::fitness`].
 
 use super::Cluster;
-use super::greeting::Heard;
+use super::greeting::{Heard, standing};
 use ::cluster::accounting::{Accounting, Shortfall, View};
+use ::cluster::founding::Standing;
 use ::cluster::reconcile::fitness::{self, Fitness};
 use ::cluster::reconcile::session::Summary;
 use ::cluster::{Millis, NodeId};
 use model::{Home, Stamp};
-use proto::{HomeHints, HomeShortfall, Homes, PeerLag};
+use proto::{Greeting, HomeHints, HomeShortfall, Homes, PeerLag};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -184,9 +185,22 @@ impl Cluster {
             )
         });
         let unreachable = account.unreachable.as_ref();
-        twin.or_else(|| {
-            unreachable.map(|why| format!("advertise_host: other nodes do not reach {}: {why}", self.card.rpc))
-        })
+        let unreachable =
+            || unreachable.map(|why| format!("advertise_host: other nodes do not reach {}: {why}", self.card.rpc));
+        twin.or_else(unreachable).or_else(|| self.other_cluster())
+    }
+
+    /// Whether another node is in another cluster than this one was told to be in.
+    fn other_cluster(&self) -> Option<String> {
+        let wanted = self.settings.cluster_id?;
+        let neighbours = self.neighbours.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_another = |(node, greeting): (&NodeId, &Greeting)| match standing(greeting) {
+            Standing::Founded(cluster) if cluster != wanted => {
+                Some(format!("cluster.id: node {node} is in cluster {cluster}, and this one is to be in {wanted}"))
+            }
+            Standing::Founded(_) | Standing::Fresh { .. } | Standing::Promised(_) => None,
+        };
+        neighbours.iter().find_map(in_another)
     }
 
     /// Takes note of another node's clock.

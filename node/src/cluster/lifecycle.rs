@@ -80,9 +80,16 @@ async fn watch_over(cluster: &Arc<Cluster>, heard: &mut mpsc::Receiver<Heard>) {
     }
 }
 
-/// Greets everybody and learns whether they reach this node at the address that it advertises.
-async fn greet_all(cluster: Arc<Cluster>) {
-    let addresses: Vec<_> = cluster.view.borrow().alive.values().copied().collect();
+/// Greets everybody and learns whether they reach this node at the address that it advertises; and whoever speaks under
+/// this node's id, who is another node if it answers.
+pub(super) async fn greet_all(cluster: Arc<Cluster>) {
+    let (addresses, twin) = {
+        let view = cluster.view.borrow();
+        (view.alive.values().copied().collect::<Vec<_>>(), view.twin)
+    };
+    if let Some(twin) = twin {
+        cluster.greet(twin, false, GREET_DEADLINE).await.ok(); // nobody there, then: it was an old packet
+    }
     let replies = join_all(addresses.into_iter().map(|address| cluster.greet(address, true, GREET_DEADLINE))).await;
     let reached: Vec<_> = replies.into_iter().filter_map(Result::ok).map(|reply| reply.reachable).collect();
     let yes = reached.contains(&Reachable::Yes);
@@ -119,7 +126,8 @@ pub(crate) async fn watch_gossip(
         let now = {
             let seen = gossip.borrow_and_update();
             let alive: BTreeMap<NodeId, _> = seen.alive.iter().map(|(node, member)| (*node, member.rpc)).collect();
-            View { alive, down: seen.down.clone() }
+            let (trouble, misfit) = (seen.trouble(), seen.misfit());
+            View { alive, down: seen.down.clone(), twin: seen.twin, trouble, misfit }
         };
         for (node, address) in &now.alive {
             cluster.peers.set_address(*node, *address);

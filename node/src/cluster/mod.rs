@@ -39,7 +39,7 @@ use crate::serve::local::Local;
 use ::cluster::control::{self, State};
 use ::cluster::founding::Standing;
 use ::cluster::placement::{Route, Table};
-use ::cluster::{Epoch, Generation, Millis, NodeId};
+use ::cluster::{ClusterId, Epoch, Generation, Millis, NodeId};
 use api::database::{ReadError, SubmitError};
 use model::{Home, Stamp};
 use proto::{Greeting, TableRequest};
@@ -64,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) read_deadline: Duration,
     /// How far clocks may differ.
     pub(crate) clock_offset_max: Duration,
+    /// The cluster that this node is to be in, if it was told.
+    pub(crate) cluster_id: Option<ClusterId>,
     /// What a cluster that this node founds keeps to.
     pub(crate) founding: control::Settings,
 }
@@ -75,6 +77,12 @@ pub(crate) struct View {
     pub(crate) alive: BTreeMap<NodeId, SocketAddr>,
     /// Who was there and is not.
     pub(crate) down: BTreeSet<NodeId>,
+    /// Where somebody takes calls who may have this node's id.
+    pub(crate) twin: Option<SocketAddr>,
+    /// Why nobody is found.
+    pub(crate) trouble: Option<String>,
+    /// The same, if it is the fault of a setting for certain.
+    pub(crate) misfit: Option<String>,
 }
 
 /// A node among others. Shared by everything that it has under way.

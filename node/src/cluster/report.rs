@@ -2,7 +2,7 @@
 //!
 //! Figures only; nothing is decided by them.
 
-use super::Cluster;
+use super::{Cluster, View};
 use crate::control::Control;
 use crate::rpc::CallError;
 use ::cluster::NodeId;
@@ -125,10 +125,13 @@ impl Cluster {
         if let Some(wrong) = self.wrong_settings() {
             return Some(wrong);
         }
+        let View { trouble, misfit, .. } = View::clone(&self.view.borrow());
         if self.table().is_some() {
-            return None;
+            return misfit; // with nobody in sight for another reason, it may still answer
         }
-        Some(self.founding_trouble().unwrap_or_else(|| "not founded yet; waiting for the other nodes".to_owned()))
+        let founding = self.founding_trouble();
+        let founding = founding.unwrap_or_else(|| "not founded yet; waiting for the other nodes".to_owned());
+        Some([Some(founding), trouble].into_iter().flatten().collect::<Vec<_>>().join("; "))
     }
 }
 

@@ -4,6 +4,7 @@ use crate::settings::Seeds;
 use cluster::membership::{Identity, Membership, Reason, Refused};
 use cluster::{Generation, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 /// What gossip knows at some moment. It advises: whoever is down may be slow, or out of reach from here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct View {
     pub health: u8,
     /// The packets that were dropped, by reason.
     pub refused: BTreeMap<Reason, Refused>,
+    /// Where calls are taken by whoever speaks under this node's id from another address.
+    pub twin: Option<SocketAddr>,
     /// Whom it was to look for.
     seeds: String,
 }
@@ -30,6 +33,7 @@ impl View {
             down: BTreeSet::new(),
             health: 0,
             refused: BTreeMap::new(),
+            twin: None,
             seeds: seeds.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         };
         view.update(membership);
@@ -44,11 +48,12 @@ impl View {
             down: membership.down().collect(),
             health: membership.health(),
             refused: membership.refused().clone(),
+            twin: membership.twin().map(|twin| twin.rpc),
             seeds: std::mem::take(&mut self.seeds),
         };
         let before = std::mem::replace(self, now);
-        (self.own, &self.alive, &self.down, self.health, &self.refused)
-            != (before.own, &before.alive, &before.down, before.health, &before.refused)
+        (self.own, &self.alive, &self.down, self.health, &self.refused, self.twin)
+            != (before.own, &before.alive, &before.down, before.health, &before.refused, before.twin)
     }
 
     /// Whether a node is there. This one is.
@@ -72,21 +77,35 @@ impl View {
     }
 
     /// Why this node finds nobody, as well as it can tell; nothing if it was to look for nobody, or has met somebody.
+    pub fn trouble(&self) -> Option<String> {
+        if self.seeds.is_empty() || self.has_met_somebody() {
+            return None;
+        }
+        let silence = || {
+            let Self { seeds, own, .. } = self;
+            format!(
+                "no answer from the seeds {seeds}: if they run, compare cluster_key_file with theirs, and see whether \
+                 they reach this node at {} (advertise_host)",
+                own.gossip
+            )
+        };
+        Some(self.misfit().unwrap_or_else(silence))
+    }
+
+    /// What is wrong with this node or with its seeds, by the packets that it had to refuse.
     ///
     /// Once somebody was met, packets that are refused are only counted: anybody can send those.
-    pub fn trouble(&self) -> Option<String> {
-        if self.seeds.is_empty() || !self.alive.is_empty() || !self.down.is_empty() {
+    pub fn misfit(&self) -> Option<String> {
+        if self.has_met_somebody() {
             return None;
         }
         let worst = self.refused.iter().filter_map(|(reason, refused)| Some((advice(*reason)?, reason, refused)));
-        Some(match worst.max_by_key(|(_, _, refused)| refused.packets) {
-            Some((advice, reason, Refused { packets, last_from })) => {
-                format!("found no other node, but {packets} packets {reason}, the last from {last_from}: {advice}")
-            }
-            None => {
-                format!("no answer from the seeds {}: if they run, compare cluster_key_file with theirs", self.seeds)
-            }
-        })
+        let (advice, reason, Refused { packets, last_from }) = worst.max_by_key(|(_, _, refused)| refused.packets)?;
+        Some(format!("found no other node, but {packets} packets {reason}, the last from {last_from}: {advice}"))
+    }
+
+    fn has_met_somebody(&self) -> bool {
+        !self.alive.is_empty() || !self.down.is_empty()
     }
 }
 
@@ -94,7 +113,9 @@ impl View {
 fn advice(reason: Reason) -> Option<&'static str> {
     match reason {
         Reason::OtherKey => Some("compare the file that cluster_key_file names with that of the others"),
-        Reason::OtherCluster => Some("the seeds belong to another cluster than this node"),
+        Reason::OtherCluster => Some(
+            "seeds or data_dir: the nodes that seeds names are in another cluster than the one that this data_dir is of",
+        ),
         Reason::OtherVersion => Some("the others run another release"),
         Reason::Removed | Reason::NoPacket | Reason::TooLong | Reason::Malformed | Reason::Ourselves | Reason::Full => {
             None

@@ -31,6 +31,13 @@ use tokio::task::JoinSet;
 /// The most greetings that wait to be looked at.
 const HEARD_MAX: usize = 64;
 
+/// What a node among others needs before it opens anything: the key of the cluster, and what it kept of its founding.
+#[derive(Debug)]
+pub(super) struct Papers {
+    key: ClusterKey,
+    kept: Kept,
+}
+
 /// What a node opens for others before it opens its store.
 #[derive(Debug)]
 pub(super) struct Doors {
@@ -57,13 +64,9 @@ pub(super) struct Parts<'a> {
     pub(super) local: Local,
 }
 
-impl Doors {
-    /// Reads the key and opens the sockets, if there is a key.
-    pub(super) async fn open(
-        settings: &Settings,
-        world: &World,
-        clients: SocketAddr,
-    ) -> Result<Option<Self>, StartError> {
+impl Papers {
+    /// Reads them, and opens no socket. None for a node alone.
+    pub(super) fn read(settings: &Settings, world: &World) -> Result<Option<Self>, StartError> {
         let Some(file) = &settings.cluster_key_file else { return Ok(None) };
         let key = cluster_key::read(world.disk.as_ref(), file)?;
         let kept = founding_file::load(world.disk.as_ref(), &settings.data_dir)?;
@@ -72,6 +75,18 @@ impl Doors {
         {
             return Err(StartError::OtherCluster { wanted, is: list.cluster() });
         }
+        Ok(Some(Self { key, kept }))
+    }
+}
+
+impl Doors {
+    /// Opens the sockets for others.
+    pub(super) async fn open(
+        Papers { key, kept }: Papers,
+        settings: &Settings,
+        world: &World,
+        clients: SocketAddr,
+    ) -> Result<Self, StartError> {
         let listen = |setting, address| move |source| StartError::Listen { setting, address, source };
         let server = Server::bind(world.network.as_ref(), settings.rpc_addr).await;
         let server = server.map_err(listen("rpc_addr", settings.rpc_addr))?;
@@ -81,7 +96,7 @@ impl Doors {
         let (rpc, gossip) = (server.address().map_err(unknown)?, socket.local_address().map_err(unknown)?);
         let bound = Addresses { clients, rpc, gossip };
         let addresses = Addresses::advertised(settings, world.network.as_ref(), bound).await?;
-        Ok(Some(Self { key, kept, server, socket, addresses }))
+        Ok(Self { key, kept, server, socket, addresses })
     }
 
     /// Joins the others, on the tasks that it starts.
@@ -188,6 +203,7 @@ fn assemble(
             read_hedge: Duration::from_millis(settings.read_hedge_ms),
             read_deadline: Duration::from_millis(settings.read_deadline_ms),
             clock_offset_max: Duration::from_millis(settings.clock_offset_max_ms),
+            cluster_id: settings.cluster_id,
             founding: copies(settings),
         },
         newest: watch::channel(Arc::new(State::default())).0,

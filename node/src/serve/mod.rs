@@ -35,7 +35,7 @@ use crate::world::{Worker, Workers, World};
 use ::cluster::ClusterId;
 use database::{LocalDatabase, Shared};
 use gate::Waiting;
-use joining::{Doors, Joined, Parts};
+use joining::{Doors, Joined, Papers, Parts};
 use lanes::Lanes;
 use listen::Listeners;
 use local::Local;
@@ -141,10 +141,14 @@ impl Node {
     /// Outside a tokio runtime with timers.
     pub async fn start_in(settings: &Settings, world: World) -> Result<Self, StartError> {
         let system = |what| move |source| StartError::System { what, source };
+        let papers = Papers::read(settings, &world)?;
         let listeners = Listeners::bind(settings, world.network.as_ref()).await?;
         let (client_addr, admin_addr) = listeners.addresses().map_err(system("address"))?;
 
-        let doors = Doors::open(settings, &world, client_addr).await?;
+        let doors = match papers {
+            Some(papers) => Some(Doors::open(papers, settings, &world, client_addr).await?),
+            None => None,
+        };
         let World { disk, clock, workers, .. } = &world;
         let state = Arc::new(NodeState::new(Arc::clone(clock), Metrics::new()?));
         if matches!(workers, Workers::Threads) {
