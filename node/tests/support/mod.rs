@@ -6,6 +6,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::missing_panics_doc,
+    clippy::indexing_slicing,
     reason = "a test ends where something is not as it should be"
 )]
 
