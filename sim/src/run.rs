@@ -7,7 +7,7 @@
 use crate::chance::Chance;
 use crate::client::{Answer, Lost, Request};
 use crate::cluster::{Cluster, Process, Shape};
-use crate::invariants::Invariant;
+use crate::invariants::{Invariant, node_on};
 use crate::scenario::Scenario;
 use crate::trace::Now;
 use crate::world::{Forecast, Timing};
@@ -189,6 +189,63 @@ impl Run {
         Ok(())
     }
 
+    /// Lets time pass for as long as `condition` holds, and at most for `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::step`].
+    pub fn pass_while(&mut self, limit: Duration, mut condition: impl FnMut(&Self) -> bool) -> Result<(), Failure> {
+        let until = self.cluster.elapsed() + limit;
+        while self.cluster.elapsed() < until && condition(self) {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// A node by chance.
+    pub fn any_node(&mut self) -> usize {
+        self.chance.index(self.cluster.nodes())
+    }
+
+    /// Two different nodes by chance; the same one twice if there are no two.
+    pub fn two_nodes(&mut self) -> (usize, usize) {
+        let (one, others) = (self.any_node(), self.cluster.nodes().saturating_sub(1));
+        (one, (one + 1 + self.chance.index(others)) % self.cluster.nodes().max(1))
+    }
+
+    /// Waits until every other node that runs tells operators that `node` is down, and counts how long each took from now.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Stuck`] if that takes longer than `limit`; as [`Run::step`].
+    pub fn until_detected(&mut self, node: usize, limit: Duration) -> Result<(), Failure> {
+        let begun = self.cluster.elapsed();
+        let name = node_on(self.cluster.disk(node)).map(|id| id.to_string()).unwrap_or_default();
+        let mut unaware = self.cluster.running();
+        while !unaware.is_empty() {
+            let nodes = Request::get("/v1/admin/nodes");
+            let ask = |node: &usize| self.cluster.put_admin(*node, nodes.clone(), QUESTION_DEADLINE);
+            let asked: Vec<_> = unaware.iter().map(ask).collect();
+            let at = self.cluster.elapsed() - begun;
+            let answers = self.answers(&asked)?;
+            let unknowing =
+                |answer: &Result<Answer, Lost>| !answer.as_ref().is_ok_and(|answer| says_down(answer, &name));
+            let before = unaware.len();
+            unaware = unaware
+                .into_iter()
+                .zip(answers)
+                .filter(|(_, answer)| unknowing(answer))
+                .map(|(node, _)| node)
+                .collect();
+            self.figures.detection.extend(std::iter::repeat_n(at, before - unaware.len()));
+            if self.cluster.elapsed() - begun >= limit {
+                return Err(Failure::Stuck { what: format!("{unaware:?} know that {node} is down"), limit });
+            }
+            self.pass(LOOK_EVERY)?;
+        }
+        Ok(())
+    }
+
     /// Asks a node, as a client would, and lets time pass until it answers or is given up.
     ///
     /// # Errors
@@ -341,4 +398,14 @@ impl Run {
 
 fn is_ready(answer: &Result<Answer, Lost>) -> bool {
     answer.as_ref().is_ok_and(|answer| answer.status == 200)
+}
+
+/// Whether a node, asked how all are, says that the one of this name is down.
+fn says_down(answer: &Answer, name: &str) -> bool {
+    let json = answer.json();
+    let nodes = json.get("nodes").and_then(serde_json::Value::as_array);
+    nodes.into_iter().flatten().any(|node| {
+        let is = |field: &str, value: &str| node.get(field).and_then(serde_json::Value::as_str) == Some(value);
+        is("node_id", name) && is("state", "down")
+    })
 }

@@ -4,11 +4,13 @@
 //! They know nothing of a node but its address, and believe nothing but its answers.
 
 mod author;
+mod choice;
 mod http;
 mod policy;
 mod workload;
 
 pub use author::Author;
+pub use choice::{AVOIDED, Choice};
 pub use http::{Answer, Http, Lost, Request};
 pub use policy::{ATTEMPT_DEADLINE, PAUSES, write};
 pub use workload::{Workload, run};

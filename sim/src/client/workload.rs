@@ -4,6 +4,7 @@
 //! under way is limited.
 
 use super::author::Author;
+use super::choice::Choice;
 use super::http::Http;
 use super::policy::write;
 use crate::chance::Chance;
@@ -47,7 +48,7 @@ pub async fn run(
     history: History,
 ) {
     let authors: Vec<_> = (0..AUTHORS).map(Author::numbered).collect();
-    let under_way = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+    let (under_way, choice) = (Arc::new(Semaphore::new(UNDER_WAY_MAX)), Choice::among(nodes.len()));
     for number in 0_u64.. {
         tokio::time::sleep(chance.between(workload.every / 2, workload.every * 3 / 2)).await;
         let Ok(permit) = Arc::clone(&under_way).try_acquire_owned() else { continue };
@@ -58,10 +59,10 @@ pub async fn run(
         let length = usize::try_from(1 + chance.below(workload.value_bytes_max)).unwrap_or(1);
         let value = format!("{:016x}{number:08}{}", chance.draw(), "x".repeat(length));
         let record = author.claim(&subject, "says", &value, EPOCH_MS + number);
-        let first = chance.index(nodes.len());
-        let (http, nodes, history) = (http.clone(), Arc::clone(&nodes), history.clone());
+        let start = chance.index(nodes.len());
+        let (http, nodes, choice, history) = (http.clone(), Arc::clone(&nodes), choice.clone(), history.clone());
         tokio::spawn(async move {
-            write(&http, &nodes, first, record, &history).await;
+            write(&http, &nodes, &choice, start, record, &history).await;
             drop(permit);
         });
     }

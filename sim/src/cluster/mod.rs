@@ -43,7 +43,7 @@ const SOCKET_PACKETS_MAX: usize = 4096;
 /// The size of a log segment: the smallest that may be set, since each is filled with zeros when it is made.
 pub(crate) const LOG_SEGMENT_BYTES: u32 = 1 << 20;
 /// Where a node keeps everything.
-const DATA_DIR: &str = "/data";
+pub(crate) const DATA_DIR: &str = "/data";
 /// Where it keeps its log.
 pub(crate) const WAL_DIR: &str = "/data/wal";
 

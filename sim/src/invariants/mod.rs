@@ -2,11 +2,25 @@
 //!
 //! An invariant is read from disks and public answers, never from the state of a node.
 
+mod a_write_answered_with_two_copies_is_on_two_disks;
 mod no_acknowledged_write_is_lost;
 mod on_disk;
+mod one_cluster_only;
+mod one_id_one_body;
+mod owners_agree_at_rest;
+mod stamps_never_go_back;
+mod standing;
+mod under_replicated_is_exact_at_rest;
 
+pub use a_write_answered_with_two_copies_is_on_two_disks::AWriteAnsweredWithTwoCopiesIsOnTwoDisks;
 pub use no_acknowledged_write_is_lost::NoAcknowledgedWriteIsLost;
 pub use on_disk::{OnDisk, Unreadable};
+pub use one_cluster_only::OneClusterOnly;
+pub use one_id_one_body::OneIdOneBody;
+pub use owners_agree_at_rest::OwnersAgreeAtRest;
+pub use stamps_never_go_back::StampsNeverGoBack;
+pub(crate) use standing::node_on;
+pub use under_replicated_is_exact_at_rest::UnderReplicatedIsExactAtRest;
 
 use crate::cluster::Cluster;
 use crate::history::Write;
@@ -38,4 +52,17 @@ pub trait Invariant: std::fmt::Debug {
     ///
     /// If the run itself fails meanwhile.
     fn check(&mut self, run: &mut Run) -> Result<Verdict, Failure>;
+}
+
+/// All that must hold in a cluster of several nodes.
+pub fn of_a_cluster() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(AWriteAnsweredWithTwoCopiesIsOnTwoDisks::default()),
+        Box::new(NoAcknowledgedWriteIsLost),
+        Box::new(OwnersAgreeAtRest),
+        Box::new(UnderReplicatedIsExactAtRest),
+        Box::new(OneIdOneBody),
+        Box::new(StampsNeverGoBack),
+        Box::new(OneClusterOnly),
+    ]
 }

@@ -148,7 +148,6 @@ impl std::fmt::Display for Spread {
 mod tests {
     use super::*;
     use crate::run::Failure;
-    use crate::scenario::ALL;
 
     fn outcome(failure: Option<Failure>, recovery_ms: u64) -> Outcome {
         let figures = Figures {
@@ -165,7 +164,7 @@ mod tests {
     fn a_report_names_each_failure_and_its_replay() {
         let broken = Failure::Broken("it broke".to_owned());
         let outcomes = [(0, outcome(None, 100)), (7, outcome(Some(broken), 300))];
-        let report = Report::of(ALL.first().unwrap(), &outcomes, Duration::from_secs(2));
+        let report = Report::of(Scenario::named("one_node_power_loss").unwrap(), &outcomes, Duration::from_secs(2));
         assert!(!report.held());
         let table = report.table();
         for part in [
@@ -180,6 +179,6 @@ mod tests {
         }
         let json: Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!((&json["rto_ms"]["max"], &json["detection_ms"]), (&json!(300), &Value::Null));
-        assert!(Report::of(ALL.first().unwrap(), &outcomes[..1], Duration::ZERO).held());
+        assert!(Report::of(Scenario::named("one_node_power_loss").unwrap(), &outcomes[..1], Duration::ZERO).held());
     }
 }

@@ -1,6 +1,18 @@
 //! The scenarios: what goes wrong, one file each, and the list of them all.
 
+mod all_crash_at_once;
+mod bad_network;
+mod clock_skew;
+mod coordinator_dies;
+mod failing_fsync;
+mod kill_any_node;
+mod lost_disk;
 mod one_node_power_loss;
+mod partition;
+mod power_loss_any_node;
+mod rolling_restart;
+mod slow_disk;
+mod slow_node;
 mod three_nodes_at_peace;
 
 use crate::cluster::Shape;
@@ -26,11 +38,31 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub const ALL: &[Scenario] = &[one_node_power_loss::SCENARIO, three_nodes_at_peace::SCENARIO];
+pub const ALL: &[Scenario] = &[
+    all_crash_at_once::SCENARIO,
+    bad_network::SCENARIO,
+    clock_skew::SCENARIO,
+    coordinator_dies::SCENARIO,
+    failing_fsync::SCENARIO,
+    kill_any_node::SCENARIO,
+    lost_disk::SCENARIO,
+    one_node_power_loss::SCENARIO,
+    partition::SCENARIO,
+    power_loss_any_node::SCENARIO,
+    rolling_restart::SCENARIO,
+    slow_disk::SCENARIO,
+    slow_node::SCENARIO,
+    three_nodes_at_peace::SCENARIO,
+];
 
 impl Scenario {
     /// The scenario of that name.
     pub fn named(name: &str) -> Option<&'static Self> {
         ALL.iter().find(|scenario| scenario.name == name)
     }
+}
+
+/// Three nodes that keep two copies, in one rack, with three clients.
+fn three_nodes() -> Shape {
+    Shape { nodes: 3, ..Shape::default() }
 }

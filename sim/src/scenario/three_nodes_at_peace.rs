@@ -2,19 +2,18 @@
 //!
 //! What every other scenario is measured against: latency, replication lag, and that nothing is missing at the end.
 
-use super::Scenario;
-use crate::cluster::Shape;
-use crate::invariants::NoAcknowledgedWriteIsLost;
+use super::{Scenario, three_nodes};
+use crate::invariants::of_a_cluster;
 use crate::run::{Failure, Run};
 use std::time::Duration;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "three_nodes_at_peace",
     about: "three nodes, clients writing, nothing goes wrong",
-    shape: || Shape { nodes: 3, ..Shape::default() },
+    shape: three_nodes,
     faults,
     liveness_max: Duration::from_secs(20),
-    invariants: || vec![Box::new(NoAcknowledgedWriteIsLost)],
+    invariants: of_a_cluster,
 };
 
 fn faults(run: &mut Run) -> Result<(), Failure> {
