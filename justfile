@@ -3,6 +3,10 @@
 default:
     @just --list
 
+# the README's main job: three nodes, one of them killed while claims are written
+demo *args:
+    cargo run --release -p node -- demo {{args}}
+
 # what every change must pass
 ci:
     .ci/run
@@ -21,7 +25,7 @@ test *args:
 serve *args:
     cargo run --release --bin stemedb -- serve --data-dir data {{args}}
 
-# the README's main job
+# one node, the countries, two questions
 tour:
     cargo run --release --example countries
 
@@ -36,6 +40,10 @@ sim *args:
 # kill -9 under load, more often than in the tests
 crash kills="1000":
     CRASH_KILLS={{kills}} cargo nextest run --release -p node --test crash
+
+# kill -9 of the nodes of a cluster under load; prints what was lost and for how long errors were seen
+kills kills="100":
+    CLUSTER_KILLS={{kills}} cargo nextest run --release -p node --test kills --no-capture
 
 # every fuzz target for a bounded time
 fuzz seconds="60":

@@ -461,7 +461,7 @@ fn page() -> api::database::Page {
         as_of: Stamp::new(1_785_000_000_000, 9).unwrap(),
         placement_epoch: 0,
         copies_consulted: 1,
-        freshness_ms: 0,
+        freshness_ms: Some(0),
         stable_at: None,
         damaged: Vec::new(),
     }
@@ -530,7 +530,7 @@ async fn the_document_describes_every_route_and_the_docs_need_no_network() {
     }
     let admin: Vec<_> = admin["paths"].as_object().unwrap().keys().filter(|path| path.contains("admin")).collect();
     expect![[
-        r#"["/v1/admin/cluster", "/v1/admin/compact", "/v1/admin/erase", "/v1/admin/nodes", "/v1/admin/status"]"#
+        r#"["/v1/admin/cluster", "/v1/admin/compact", "/v1/admin/erase", "/v1/admin/nodes", "/v1/admin/settings", "/v1/admin/status"]"#
     ]]
     .assert_eq(&format!("{admin:?}"));
     let docs = http.get("/docs/").await;
@@ -591,6 +591,24 @@ async fn an_operator_sees_the_cluster_and_each_of_its_nodes() {
     assert_eq!((&glance["records"], &glance["node_id"]), (&9.into(), &"fake".into()));
     expect![[r#"{"cluster_id":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","copies":2,"epoch":3,"hints_pending":8,"leader":"b","nodes":3,"nodes_up":2,"replication_factor":2,"under_replicated":{"is_exact":false,"records":7}}"#]]
         .assert_eq(&glance["cluster"].to_string());
+}
+
+#[tokio::test]
+async fn an_operator_changes_a_setting_of_a_cluster_and_not_of_a_node_alone() {
+    let http = Http::new();
+    let change = async |copies: u8| {
+        let body = Body::from(format!(r#"{{"replication_factor":{copies}}}"#));
+        http.send(&http.admin, Request::post("/v1/admin/settings").body(body).unwrap()).await
+    };
+    let (mut cluster, _) = nodes();
+    *http.fake.cluster.lock().unwrap() = cluster.clone();
+    assert_eq!(change(3).await.json()["replication_factor"], 3);
+    assert_eq!(http.fake.cluster.lock().unwrap().settings.replication_factor, 3);
+    assert_eq!(change(1).await.problem(), "422 out_of_range replication_factor");
+    cluster.members.truncate(1);
+    *http.fake.cluster.lock().unwrap() = cluster;
+    assert_eq!(change(3).await.problem(), "422 out_of_range replication_factor");
+    assert_eq!(http.fake.cluster.lock().unwrap().settings.replication_factor, 2);
 }
 
 #[tokio::test]

@@ -72,6 +72,8 @@ pub struct Clock {
     believed_offset_ms: Option<i64>,
     /// The wall clock may lie below the ceiling: somebody accepted the jump.
     low_wall_accepted: bool,
+    /// Nobody knows whether the wall clock is right.
+    is_wall_doubted: bool,
 }
 
 impl Clock {
@@ -80,7 +82,14 @@ impl Clock {
     /// Both are [`Stamp::ZERO`] for a fresh node. `offset_ms_max` is `clock_offset_max`.
     pub fn restore(ceiling: Stamp, greatest: Stamp, offset_ms_max: u64) -> Self {
         let last = ceiling.max(greatest);
-        Self { last, ceiling: last, offset_ms_max, believed_offset_ms: None, low_wall_accepted: false }
+        Self {
+            last,
+            ceiling: last,
+            offset_ms_max,
+            believed_offset_ms: None,
+            low_wall_accepted: false,
+            is_wall_doubted: false,
+        }
     }
 
     /// The last stamp given or adopted.
@@ -129,12 +138,14 @@ impl Clock {
     /// The ceiling to be logged now, if less than half of [`CEILING_RESERVE_MS`] is left below the present one and there
     /// is a higher one to reserve.
     pub fn due_ceiling(&self, wall_ms: u64) -> Option<Stamp> {
+        let wall_ms = self.undoubted(wall_ms);
         let is_low = self.ceiling.ms() < wall_ms.max(self.last.ms()).saturating_add(CEILING_RESERVE_MS / 2);
         is_low.then(|| self.next_ceiling(wall_ms)).flatten()
     }
 
     /// The ceiling that would be reserved now, if it lies above the present one.
     pub fn next_ceiling(&self, wall_ms: u64) -> Option<Stamp> {
+        let wall_ms = self.undoubted(wall_ms);
         let stamp = self.next(wall_ms).unwrap_or(Stamp::MAX);
         Some(self.ceiling_for(stamp, wall_ms)).filter(|ceiling| *ceiling > self.ceiling)
     }
@@ -153,6 +164,11 @@ impl Clock {
     fn next(&self, wall_ms: u64) -> Result<Stamp, ClockError> {
         let next = self.last.next().ok_or(ClockError::Exhausted(self.last))?;
         Ok(Stamp::new(wall_ms, 0).map_or(next, |wall| wall.max(next)))
+    }
+
+    /// The time on which a ceiling may be reserved.
+    fn undoubted(&self, wall_ms: u64) -> u64 {
+        if self.is_wall_doubted { wall_ms.min(self.last.ms()) } else { wall_ms }
     }
 
     fn ceiling_for(&self, stamp: Stamp, wall_ms: u64) -> Stamp {
@@ -200,11 +216,23 @@ impl Clock {
         Ok(())
     }
 
+    /// Says whether the wall clock is in doubt. While it is, ceilings follow the stamps that were adopted and not the wall
+    /// clock: one reserved on a wrong clock's word could never be undercut again.
+    pub fn doubt_wall(&mut self, doubted: bool) {
+        self.is_wall_doubted = doubted;
+    }
+
+    /// Takes both clocks as they are for the measure of the looks to come: somebody found the wall clock right who can
+    /// tell. Stamps and ceiling stay as they are.
+    pub fn measure(&mut self, wall_ms: u64, monotonic_ms: u64) {
+        self.believed_offset_ms = Some(difference(wall_ms, monotonic_ms));
+    }
+
     /// Goes on with the clocks as they are: what `--accept-clock-jump` means.
     ///
     /// Stamps still only rise: below the ceiling they count up from it.
     pub fn accept_jump(&mut self, wall_ms: u64, monotonic_ms: u64) {
-        self.believed_offset_ms = Some(difference(wall_ms, monotonic_ms));
+        self.measure(wall_ms, monotonic_ms);
         self.low_wall_accepted = true;
     }
 }
@@ -356,5 +384,32 @@ mod tests {
         clock.accept_jump(START - 10_001, 0);
         assert_eq!(clock.health(START - 10_000 - 1, 0), Ok(()));
         assert!(clock.now(START - 10_001).unwrap().stamp > ceiling);
+    }
+
+    #[test]
+    fn no_ceiling_is_reserved_on_the_word_of_a_clock_in_doubt() {
+        let mut clock = Clock::restore(Stamp::ZERO, Stamp::ZERO, OFFSET_MS_MAX);
+        clock.doubt_wall(true);
+        let adopted = Stamp::new(START + 3, 7).unwrap();
+        clock.observe(adopted, START).unwrap();
+        let ahead_ms = START + 365 * 24 * 3_600_000;
+        let ceiling = clock.due_ceiling(ahead_ms).unwrap();
+        assert!(ceiling > adopted && ceiling.ms() <= adopted.ms() + CEILING_RESERVE_MS, "{ceiling}");
+        clock.reserved(ceiling);
+        assert_eq!(clock.due_ceiling(ahead_ms), None);
+        clock.doubt_wall(false);
+        assert!(clock.due_ceiling(START + CEILING_RESERVE_MS).is_some_and(|next| next > ceiling));
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_at_the_start_is_right_once_somebody_who_can_tell_says_so() {
+        let mut clock = Clock::restore(Stamp::ZERO, Stamp::ZERO, OFFSET_MS_MAX);
+        assert_eq!(clock.health(START + 60_000, 0), Ok(()));
+        assert_eq!(
+            clock.health(START, 0),
+            Err(ClockError::Jumped { offset_ms: -60_000, offset_ms_max: OFFSET_MS_MAX })
+        );
+        clock.measure(START, 0);
+        assert_eq!(clock.health(START + 5, 5), Ok(()));
     }
 }

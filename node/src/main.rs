@@ -1,5 +1,8 @@
 //! The program `stemedb`.
 
+#[cfg(feature = "planted")]
+compile_error!("planted bugs are for the simulation: the program never has them");
+
 use node::{cli, serve};
 use std::process::ExitCode;
 

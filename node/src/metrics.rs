@@ -6,7 +6,7 @@ use model::lens::Lens;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 use std::time::Duration;
@@ -53,6 +53,31 @@ pub struct Metrics {
     pub members: IntGaugeVec,
     /// Gossip packets that were dropped, by reason.
     pub gossip_refused: IntCounterVec,
+    /// Seconds that each other owner lags behind this node, by peer.
+    replication_lag: GaugeVec,
+    /// Records of homes that this node counts which are on fewer live nodes than wanted.
+    under_replicated: IntGauge,
+    /// Hints that this node holds for others.
+    hints_pending: IntGauge,
+    /// 1 if this node leads the control plane.
+    raft_is_leader: IntGauge,
+    /// Comparisons with another owner that came to their end, by whether everything was compared: `complete`, `partial`.
+    pub repair_rounds: IntCounterVec,
+    /// Bodies that comparisons fetched.
+    pub repair_bodies: IntCounter,
+}
+
+/// How a node's copies stand among others at a moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copies {
+    /// For each other owner, how many milliseconds it lags behind this node.
+    pub lag_ms: Vec<(String, u64)>,
+    /// Records on too few live nodes; a lower bound if not everything could be counted.
+    pub under_replicated: u64,
+    /// Hints that this node holds.
+    pub hints: u64,
+    /// Whether this node leads the control plane.
+    pub is_leader: bool,
 }
 
 impl Metrics {
@@ -106,6 +131,21 @@ impl Metrics {
                 Opts::new("stemedb_gossip_refused_total", "Gossip packets that were dropped, by reason."),
                 &["reason"],
             )?,
+            replication_lag: GaugeVec::new(
+                Opts::new("replication_lag_seconds", "Seconds that another owner lags behind this node, by peer."),
+                &["peer"],
+            )?,
+            under_replicated: IntGauge::new(
+                "stemedb_under_replicated_records",
+                "Records of the homes this node counts that are on fewer live nodes than wanted, at least.",
+            )?,
+            hints_pending: IntGauge::new("stemedb_hints_pending", "Hints that this node holds for others.")?,
+            raft_is_leader: IntGauge::new("stemedb_raft_is_leader", "1 if this node leads the control plane, else 0.")?,
+            repair_rounds: IntCounterVec::new(
+                Opts::new("stemedb_repair_rounds_total", "Comparisons with another owner, by how they ended."),
+                &["end"],
+            )?,
+            repair_bodies: IntCounter::new("stemedb_repair_bodies_total", "Bodies that comparisons fetched.")?,
             registry,
         };
         metrics.own().into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
@@ -129,6 +169,12 @@ impl Metrics {
             Box::new(self.ready.clone()),
             Box::new(self.members.clone()),
             Box::new(self.gossip_refused.clone()),
+            Box::new(self.replication_lag.clone()),
+            Box::new(self.under_replicated.clone()),
+            Box::new(self.hints_pending.clone()),
+            Box::new(self.raft_is_leader.clone()),
+            Box::new(self.repair_rounds.clone()),
+            Box::new(self.repair_bodies.clone()),
         ]
     }
 
@@ -180,6 +226,18 @@ impl Metrics {
         if pass_finished || this_pass > self.scrub_damaged.get() {
             self.scrub_damaged.set(this_pass);
         }
+    }
+
+    /// Notes how this node's copies stand. A peer that is not named any more is not shown any more.
+    pub fn set_copies(&self, copies: &Copies) {
+        self.replication_lag.reset();
+        for (peer, lag_ms) in &copies.lag_ms {
+            let seconds = Duration::from_millis(*lag_ms).as_secs_f64();
+            self.replication_lag.with_label_values(&[peer]).set(seconds);
+        }
+        self.under_replicated.set(i64::try_from(copies.under_replicated).unwrap_or(i64::MAX));
+        self.hints_pending.set(i64::try_from(copies.hints).unwrap_or(i64::MAX));
+        self.raft_is_leader.set(i64::from(copies.is_leader));
     }
 
     /// Everything in Prometheus' text format, version 0.0.4.

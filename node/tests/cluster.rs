@@ -28,6 +28,14 @@ fn named(name: &str) -> Record {
     claim(&key(1), &format!("test://{name}"), "is", name, 1)
 }
 
+/// A metric of a node, added up over its labels.
+fn metric(cluster: &Cluster, node: usize, name: &str) -> f64 {
+    let text = cluster.metrics(node);
+    let is_its = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+    let values = text.lines().filter(is_its).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
+    values.sum()
+}
+
 #[test]
 fn every_node_of_three_takes_claims_and_gives_all_of_them() {
     let cluster = Cluster::start(3);
@@ -99,6 +107,10 @@ fn an_alias_comes_to_lie_on_every_disk() {
 #[test]
 fn hints_are_kept_for_a_node_that_is_down_and_are_gone_when_it_has_them() {
     let mut cluster = Cluster::start(3);
+    until("the first node has compared its copies with both others", || {
+        let compared = cluster.metrics(0).lines().filter(|line| line.starts_with("replication_lag_seconds{")).count();
+        if compared == 2 { Ok(()) } else { Err(format!("only with {compared}")) }
+    });
     cluster.kill(2);
     let records: Vec<_> = (0..30).map(|number| named(&format!("claim-{number}"))).collect();
     for (number, record) in records.iter().enumerate() {
@@ -111,8 +123,29 @@ fn hints_are_kept_for_a_node_that_is_down_and_are_gone_when_it_has_them() {
         let shows = glance["nodes_up"] == 2 && pending > 0 && glance["under_replicated"]["records"].as_u64() > Some(0);
         if shows && glance["under_replicated"]["is_exact"] == false { Ok(()) } else { Err(glance.to_string()) }
     });
+    until("its death is in the metrics", || {
+        let pending = cluster.glance(0)?["hints_pending"].as_f64().unwrap();
+        let hints = metric(&cluster, 0, "stemedb_hints_pending") + metric(&cluster, 1, "stemedb_hints_pending");
+        let lags = metric(&cluster, 0, "replication_lag_seconds") > 0.0;
+        let missing = metric(&cluster, 0, "stemedb_under_replicated_records") > 0.0;
+        let leaders = metric(&cluster, 0, "stemedb_raft_is_leader") + metric(&cluster, 1, "stemedb_raft_is_leader");
+        if hints > 0.0 && hints == pending && lags && missing && leaders == 1.0 {
+            Ok(())
+        } else {
+            Err(cluster.metrics(0))
+        }
+    });
     cluster.run(2);
     until("nothing lacks a copy", || cluster.rested());
+    until("the metrics say so too", || {
+        let gauges = ["stemedb_hints_pending", "replication_lag_seconds", "stemedb_under_replicated_records"];
+        let is_rested = (0..3).all(|node| gauges.iter().all(|gauge| metric(&cluster, node, gauge) == 0.0));
+        if is_rested && metric(&cluster, 0, "stemedb_repair_rounds_total") > 0.0 {
+            Ok(())
+        } else {
+            Err(cluster.metrics(0))
+        }
+    });
     let held: Vec<_> = (0..3).map(|node| cluster.own_records(node)).collect();
     for record in &records {
         let id = record.id().to_string();
@@ -136,5 +169,29 @@ fn the_command_line_lists_the_nodes_as_the_admin_listener_has_them() {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && text.contains(wanted), "{text}{}", String::from_utf8_lossy(&output.stderr));
     }
+    cluster.stop();
+}
+
+#[test]
+fn a_third_copy_is_made_of_everything_when_an_operator_asks_for_it() {
+    let cluster = Cluster::start(3);
+    let records: Vec<_> = (0..20).map(|number| named(&format!("claim-{number}"))).collect();
+    records.iter().for_each(|record| drop(store(&cluster.clients[0], "/v1/assert", record)));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stemedb"));
+    command.args(["settings", "set", "--replication-factor", "3"]).env("STEMEDB_ADMIN_URL", cluster.admins[1].url());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    until("every disk has everything", || {
+        let held: Vec<_> = (0..3).map(|node| cluster.own_records(node)).collect();
+        let missing = records.iter().find(|record| held.iter().any(|held| !held.contains(&record.id().to_string())));
+        missing.map_or(Ok(()), |record| Err(record.id()))
+    });
+    until("nothing lacks a copy", || cluster.rested());
+    let receipt = store(&cluster.clients[2], "/v1/assert", &named("later"));
+    assert_eq!(receipt["status"], "created", "{receipt}");
+    let later = named("later").id().to_string();
+    until("what is written later is on every disk", || {
+        if (0..3).all(|node| cluster.own_records(node).contains(&later)) { Ok(()) } else { Err("not yet") }
+    });
     cluster.stop();
 }

@@ -12,6 +12,8 @@ pub mod client;
 pub mod cluster;
 pub mod history;
 pub mod invariants;
+mod lag;
+mod measure;
 pub mod run;
 pub mod runner;
 pub mod scenario;

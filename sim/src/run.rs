@@ -7,7 +7,8 @@
 use crate::chance::Chance;
 use crate::client::{Answer, Lost, Request};
 use crate::cluster::{Cluster, Process, Shape};
-use crate::invariants::{Invariant, node_on};
+use crate::invariants::Invariant;
+use crate::lag::lags;
 use crate::scenario::Scenario;
 use crate::trace::Now;
 use crate::world::{Forecast, Timing};
@@ -54,7 +55,9 @@ pub struct Figures {
     pub lost: u64,
     /// For each fault and survivor: how long until it knew.
     pub detection: Vec<Duration>,
-    /// How far replicas were behind.
+    /// For each fault that took the leader: how long until a survivor knew a new one.
+    pub failover: Vec<Duration>,
+    /// For each acknowledged record, where [`Run::measure_lag`] asked for it: how long the last owner had it after the first.
     pub lag: Vec<Duration>,
     /// Writes that clients began.
     pub writes: u64,
@@ -85,12 +88,16 @@ pub struct Run {
     /// What was measured so far.
     pub figures: Figures,
     invariants: Vec<Box<dyn Invariant>>,
+    /// Whether the faults begin with a cluster that serves.
+    is_founded: bool,
     /// Nodes that never come back.
     gone: BTreeSet<usize>,
     /// When something happened that clients may notice, and whether their recovery from it counts.
     faults: Vec<(Duration, bool)>,
     /// How many acknowledgements the invariants have seen.
     watched: usize,
+    /// Whether the replication lag is counted at the end.
+    measures_lag: bool,
 }
 
 /// Runs one seed of a scenario. A panic of a node is a panic here.
@@ -110,13 +117,20 @@ impl Run {
             chance: chance.branch("scenario", 0),
             figures: Figures::default(),
             invariants,
+            is_founded: shape.is_founded,
             gone: BTreeSet::new(),
             faults: Vec::new(),
             watched: 0,
+            measures_lag: false,
         }
     }
 
     fn phases(&mut self, scenario: &Scenario) -> Result<(), Failure> {
+        if !self.is_founded {
+            (scenario.faults)(self)?;
+            self.mend();
+            return self.check();
+        }
         self.start_all(scenario.liveness_max)?;
         self.cluster.set_writing(true);
         (scenario.faults)(self)?;
@@ -140,7 +154,7 @@ impl Run {
         self.until_ready(limit)
     }
 
-    /// Takes one step of a millisecond.
+    /// Takes one step of simulated time.
     ///
     /// # Errors
     ///
@@ -213,39 +227,6 @@ impl Run {
         (one, (one + 1 + self.chance.index(others)) % self.cluster.nodes().max(1))
     }
 
-    /// Waits until every other node that runs tells operators that `node` is down, and counts how long each took from now.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure::Stuck`] if that takes longer than `limit`; as [`Run::step`].
-    pub fn until_detected(&mut self, node: usize, limit: Duration) -> Result<(), Failure> {
-        let begun = self.cluster.elapsed();
-        let name = node_on(self.cluster.disk(node)).map(|id| id.to_string()).unwrap_or_default();
-        let mut unaware = self.cluster.running();
-        while !unaware.is_empty() {
-            let nodes = Request::get("/v1/admin/nodes");
-            let ask = |node: &usize| self.cluster.put_admin(*node, nodes.clone(), QUESTION_DEADLINE);
-            let asked: Vec<_> = unaware.iter().map(ask).collect();
-            let at = self.cluster.elapsed() - begun;
-            let answers = self.answers(&asked)?;
-            let unknowing =
-                |answer: &Result<Answer, Lost>| !answer.as_ref().is_ok_and(|answer| says_down(answer, &name));
-            let before = unaware.len();
-            unaware = unaware
-                .into_iter()
-                .zip(answers)
-                .filter(|(_, answer)| unknowing(answer))
-                .map(|(node, _)| node)
-                .collect();
-            self.figures.detection.extend(std::iter::repeat_n(at, before - unaware.len()));
-            if self.cluster.elapsed() - begun >= limit {
-                return Err(Failure::Stuck { what: format!("{unaware:?} know that {node} is down"), limit });
-            }
-            self.pass(LOOK_EVERY)?;
-        }
-        Ok(())
-    }
-
     /// Asks a node, as a client would, and lets time pass until it answers or is given up.
     ///
     /// # Errors
@@ -278,6 +259,17 @@ impl Run {
         Ok(answers.pop().unwrap_or(Err(Lost)))
     }
 
+    /// Asks each of `nodes` for the same on the address for operators; the answers are in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::ask`].
+    pub fn ask_operators(&mut self, nodes: &[usize], request: &Request) -> Result<Vec<Result<Answer, Lost>>, Failure> {
+        let ask = |node: &usize| self.cluster.put_admin(*node, request.clone(), QUESTION_DEADLINE);
+        let asked: Vec<_> = nodes.iter().map(ask).collect();
+        self.answers(&asked)
+    }
+
     fn answers(&mut self, asked: &[crate::cluster::Asking]) -> Result<Vec<Result<Answer, Lost>>, Failure> {
         loop {
             let answers: Option<Vec<_>> = asked.iter().map(crate::cluster::Asking::answer).collect();
@@ -300,6 +292,12 @@ impl Run {
         self.faults.push((self.cluster.elapsed(), false));
     }
 
+    /// Notes that nothing goes wrong in this run, so that how far owners are behind each other is the cluster's own doing
+    /// and counts.
+    pub fn measure_lag(&mut self) {
+        self.measures_lag = true;
+    }
+
     /// Notes that a node never comes back: the second phase does not start it.
     pub fn forget(&mut self, node: usize) {
         self.gone.insert(node);
@@ -313,6 +311,7 @@ impl Run {
     /// Ends all faults: whoever can comes back, and everything works.
     fn mend(&mut self) {
         self.cluster.heal();
+        self.cluster.lose_raft(false);
         for node in 0..self.cluster.nodes() {
             self.cluster.set_weather(node, Forecast::default());
             self.cluster.set_timing(node, Timing::ORDINARY);
@@ -390,6 +389,9 @@ impl Run {
         self.figures.writes = count(history.len());
         self.figures.acknowledged = count(history.acknowledgements());
         self.figures.given_up = count(history.given_up());
+        if self.measures_lag {
+            self.figures.lag = lags(&self.cluster);
+        }
         let ends = self.faults.iter().skip(1).map(|(at, _)| *at).chain([Duration::MAX]);
         let counted = self.faults.iter().zip(ends).filter(|((_, counted), _)| *counted);
         self.figures.recovery = counted.map(|((fault, _), until)| history.recovery_time(*fault, until)).collect();
@@ -398,14 +400,4 @@ impl Run {
 
 fn is_ready(answer: &Result<Answer, Lost>) -> bool {
     answer.as_ref().is_ok_and(|answer| answer.status == 200)
-}
-
-/// Whether a node, asked how all are, says that the one of this name is down.
-fn says_down(answer: &Answer, name: &str) -> bool {
-    let json = answer.json();
-    let nodes = json.get("nodes").and_then(serde_json::Value::as_array);
-    nodes.into_iter().flatten().any(|node| {
-        let is = |field: &str, value: &str| node.get(field).and_then(serde_json::Value::as_str) == Some(value);
-        is("node_id", name) && is("state", "down")
-    })
 }

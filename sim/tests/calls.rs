@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use cluster::membership::ClusterKey;
-use cluster::{ClusterId, NodeId};
+use cluster::{ClusterId, Epoch, NodeId};
 use model::{Home, RecordId, Stamp};
 use node::rpc::{CallError, Caller, Credentials, Peers, Server, Service, Sink};
 use node::world::World;
@@ -233,7 +233,7 @@ async fn store_records(peers: Peers, log: Log) {
         let (peers, log) = (peers.clone(), Arc::clone(&log));
         tokio::task::spawn_local(async move {
             let to = NodeId(2 + number % 2);
-            let what = match peers.store(to, Role::Owned, vec![record(number)], 500 * MS).await {
+            let what = match peers.store(to, Role::Owned, Epoch(0), vec![record(number)], 500 * MS).await {
                 Ok(stored) => {
                     assert_eq!(stored.verdicts, [Verdict::Created(Stamp::from_bits(number))]);
                     "stored"

@@ -58,8 +58,9 @@ pub(crate) struct Meta {
     pub(crate) placement_epoch: u64,
     /// How many copies were consulted.
     pub(crate) copies_consulted: u16,
-    /// How old what was read may be.
-    pub(crate) freshness_ms: u64,
+    /// How old what was read may be: what was acknowledged longer ago is in the answer, whoever was away meanwhile. Null
+    /// where that is not known: who answered has met no other owner since it came back, and none could be reached.
+    pub(crate) freshness_ms: Option<u64>,
     /// Answers to an `as_of` at or before this never change again; null where that is not known.
     pub(crate) stable_at: Option<String>,
     /// Where the next page begins; null on the last.

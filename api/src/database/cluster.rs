@@ -1,6 +1,8 @@
 //! What a node knows of its cluster: who is in it, how each of them is, and how many copies are missing.
 
 use serde::Serialize;
+use std::num::NonZeroU8;
+use std::ops::RangeInclusive;
 use utoipa::ToSchema;
 
 /// The cluster as this node's control plane has it. Nobody is asked for it.
@@ -46,6 +48,10 @@ pub struct Addresses {
     #[schema(examples("10.0.0.7:18183"))]
     pub gossip: Option<String>,
 }
+
+/// The numbers of copies that may be asked for. With one, a home that moves would have its records on a former owner alone.
+pub const REPLICATION_FACTORS: RangeInclusive<NonZeroU8> =
+    NonZeroU8::new(2).expect("not 0")..=NonZeroU8::new(7).expect("not 0");
 
 /// What holds for the whole cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

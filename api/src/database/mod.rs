@@ -8,7 +8,9 @@ mod read;
 mod status;
 mod write;
 
-pub use cluster::{Addresses, Cluster, ClusterSettings, Member, NodeFigures, NodeState, NodeView, Shortfall};
+pub use cluster::{
+    Addresses, Cluster, ClusterSettings, Member, NodeFigures, NodeState, NodeView, REPLICATION_FACTORS, Shortfall,
+};
 pub use read::{
     Answer, ClaimView, Consistency, Damaged, Export, ExportPosition, Filter, Page, QueryPlan, Question, ReadError,
     RecordError, Selection, Stored, Target,
@@ -19,6 +21,7 @@ pub use write::{Ack, Durable, EraseError, Erasure, Outcome, Receipt, SubmitError
 use model::record::Subject;
 use model::{Envelope, RecordId};
 use std::future::Future;
+use std::num::NonZeroU8;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -57,6 +60,10 @@ pub trait Database: Send + Sync + 'static {
 
     /// The cluster, as this node has it; nobody is asked.
     fn cluster(&self) -> Pending<'_, Result<Cluster, ReadError>>;
+
+    /// Has the cluster keep each record on so many nodes, one of [`REPLICATION_FACTORS`]. It is decided when this returns;
+    /// the placement table and the data follow by themselves.
+    fn set_replication_factor(&self, copies: NonZeroU8) -> Pending<'_, Result<(), ReadError>>;
 
     /// How every node of the cluster is, ascending by name. All are asked at once; who does not answer soon is told
     /// without figures.

@@ -100,8 +100,8 @@ pub struct Page {
     pub placement_epoch: u64,
     /// How many copies were consulted.
     pub copies_consulted: u16,
-    /// How old what was read may be, in milliseconds.
-    pub freshness_ms: u64,
+    /// How old what was read may be, in milliseconds; none if nobody knows.
+    pub freshness_ms: Option<u64>,
     /// The answers to `as_of` at or before this never change again.
     pub stable_at: Option<Stamp>,
     /// Questions of this page that are not answered, because a claim on them is damaged here: an answer without it might

@@ -8,6 +8,7 @@ mod naming;
 mod path;
 mod print;
 mod reader;
+mod settings;
 
 #[cfg(test)]
 mod tests;
@@ -16,3 +17,4 @@ pub use envelope::{Kind, parse_envelope};
 pub use naming::parse_naming;
 pub use print::{envelope_json, write_envelope};
 pub use reader::DEPTH_MAX;
+pub use settings::parse_settings;

@@ -2,14 +2,18 @@
 
 use super::App;
 use super::body::{self, JSON};
-use super::describe::{AdminProblems, ClusterShape, EraseProblems, Erased, Glance, Naming, NodesShape, StatusShape};
-use crate::database::{Compaction, Erasure};
-use crate::json::parse_naming;
+use super::describe::{
+    AdminProblems, ClusterShape, EraseProblems, Erased, Glance, Naming, NodesShape, SettingsChange, SettingsProblems,
+    StatusShape,
+};
+use crate::database::{ClusterSettings, Compaction, Erasure};
+use crate::json::{parse_naming, parse_settings};
 use crate::problem::Fault;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use model::{Code, Refusal};
 
 /// Erase the body of a record for ever.
 ///
@@ -57,6 +61,30 @@ pub(crate) async fn status(State(app): State<App>) -> Result<Json<StatusShape>, 
 )]
 pub(crate) async fn cluster(State(app): State<App>) -> Result<Json<ClusterShape>, Fault> {
     Ok(Json(app.database.cluster().await?.into()))
+}
+
+/// Change what holds for the whole cluster.
+///
+/// It is decided when this answers. The placement table follows within moments, and the data by itself; reads and writes go
+/// on meanwhile. Before another change, wait until nothing is under-replicated.
+#[utoipa::path(
+    post, path = "/v1/admin/settings", tag = "admin", request_body = SettingsChange,
+    responses((status = 200, description = "The settings from now on.", body = ClusterSettings), SettingsProblems),
+)]
+pub(crate) async fn settings(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<ClusterSettings>, Fault> {
+    body::check_media_type(&headers, JSON)?;
+    let bytes = body::read(&app, &headers, body).await?;
+    let copies = parse_settings(&bytes).map_err(Fault::Body)?;
+    if app.database.cluster().await?.members.len() == 1 {
+        let expected = "nothing: this node is alone, and keeps one copy of each record";
+        return Err(Fault::Body(Refusal::new(Code::OutOfRange, "replication_factor", expected)));
+    }
+    app.database.set_replication_factor(copies).await?;
+    Ok(Json(ClusterSettings { replication_factor: copies.get() }))
 }
 
 /// How every node of the cluster is.

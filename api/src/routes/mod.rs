@@ -93,6 +93,7 @@ fn administration() -> OpenApiRouter<App> {
         .routes(routes!(admin::compact))
         .routes(routes!(admin::status))
         .routes(routes!(admin::cluster))
+        .routes(routes!(admin::settings))
         .routes(routes!(admin::nodes))
 }
 

@@ -6,6 +6,7 @@ use model::acceptance::accept;
 use model::record::Subject;
 use model::{Body, Envelope, RecordId, Stamp};
 use std::collections::BTreeMap;
+use std::num::NonZeroU8;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -141,6 +142,11 @@ impl Database for Fake {
 
     fn cluster(&self) -> Pending<'_, Result<Cluster, ReadError>> {
         Box::pin(async { Ok(self.cluster.lock().unwrap().clone()) })
+    }
+
+    fn set_replication_factor(&self, copies: NonZeroU8) -> Pending<'_, Result<(), ReadError>> {
+        self.cluster.lock().unwrap().settings.replication_factor = copies.get();
+        Box::pin(async { Ok(()) })
     }
 
     fn nodes(&self) -> Pending<'_, Result<Vec<NodeView>, ReadError>> {

@@ -2,7 +2,7 @@
 
 use super::{Command, Member, Setting, Settings, ZONE_BYTES_MAX};
 use crate::id::{ClusterId, Epoch, NodeId};
-use crate::placement::{COPIES_MAX, NODES_MAX, Table};
+use crate::placement::{self, COPIES_MAX, NODES_MAX, PlanError, Table, homes, plan};
 use crate::wire::{self, WireError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,6 +78,15 @@ impl Outcome {
     pub fn encode(&self) -> Vec<u8> {
         wire::encode(VERSION, self)
     }
+
+    /// The inverse of [`Outcome::encode`].
+    ///
+    /// # Errors
+    ///
+    /// [`WireError`] for bytes that `encode` of this release cannot have made.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        wire::decode(VERSION, bytes)
+    }
 }
 
 impl State {
@@ -104,6 +113,23 @@ impl State {
     /// What has been applied so far.
     pub fn history(&self) -> History {
         self.history
+    }
+
+    /// The table that is to follow the present one: planned if a home has not as many owners as settings and members ask
+    /// for; `None` if all have, or there is no cluster. Only who leads proposes it; whoever else does is refused by its epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] if there is no plan.
+    pub fn next_table(&self) -> Result<Option<Table>, PlanError> {
+        let Some(Founded { members, settings, table, .. }) = &self.founded else { return Ok(None) };
+        let copies = usize::from(settings.replication_factor.get()).min(members.len());
+        if homes().all(|home| table.owners(home).len() == copies) {
+            return Ok(None);
+        }
+        let zone = |(id, member): (&NodeId, &Member)| placement::Member { id: *id, zone: member.zone.clone() };
+        let nodes: Vec<_> = members.iter().map(zone).collect();
+        plan(Some(table), &nodes, settings.replication_factor).map(Some)
     }
 
     /// Applies one command. Deterministic, total, and independent of everything but its arguments.

@@ -2,6 +2,7 @@ use super::*;
 use crate::control::Versions;
 use crate::placement::{self, plan};
 use expect_test::expect;
+use model::Home;
 use proptest::prelude::*;
 use std::num::NonZeroU8;
 
@@ -23,7 +24,7 @@ fn found(ids: &[u64]) -> Command {
 fn table(epoch: u64, ids: &[u64]) -> Table {
     let nodes: Vec<_> = ids.iter().map(|id| placement::Member { id: NodeId(*id), zone: String::new() }).collect();
     let planned = plan(None, &nodes, factor(2)).unwrap();
-    Table::new(Epoch(epoch), placement::homes().map(|home| planned.owners(home).to_vec()).collect()).unwrap()
+    Table::new(Epoch(epoch), homes().map(|home| planned.owners(home).to_vec()).collect()).unwrap()
 }
 
 fn three() -> State {
@@ -56,6 +57,26 @@ fn the_table_is_replaced_only_by_the_one_made_from_it() {
         assert_eq!(state.apply(&Command::SetTable(table(epoch, &[2, 3]))), refused);
     }
     assert_eq!(state.table().map(Table::epoch), Some(Epoch(2)));
+}
+
+#[test]
+fn another_number_of_copies_asks_for_another_table_once_and_keeps_what_it_can() {
+    let mut state = three();
+    assert_eq!((State::default().next_table(), state.next_table()), (Ok(None), Ok(None)));
+    for (copies, owners) in [(3, 3), (7, 3), (2, 2), (1, 1)] {
+        state.apply(&Command::SetSetting(Setting::ReplicationFactor(factor(copies))));
+        let before = state.table().unwrap().clone();
+        let Some(next) = state.next_table().unwrap() else {
+            assert_eq!((copies, owners), (7, 3), "there are no more nodes");
+            continue;
+        };
+        assert_eq!(next.epoch(), Epoch(before.epoch().0 + 1));
+        assert!(homes().all(|home| next.owners(home).len() == owners));
+        let moves = usize::from(Home::COUNT) * owners.saturating_sub(before.owners(Home::GLOBAL).len());
+        assert_eq!(next.moves_from(&before), moves, "only what is new is sent");
+        assert_eq!(state.apply(&Command::SetTable(next)), Outcome::Changed);
+        assert_eq!(state.next_table(), Ok(None));
+    }
 }
 
 #[test]

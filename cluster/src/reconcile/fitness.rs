@@ -61,15 +61,33 @@ impl Fitness {
     /// Whether this node may be asked about `home`. `reachable` are the nodes that answer it.
     pub fn is_fit(&self, home: Home, table: &Table, me: NodeId, reachable: &BTreeSet<NodeId>, now: Millis) -> bool {
         let mut others = table.owners(home).iter().filter(|owner| **owner != me).peekable();
-        let met = self.met.get(&home).is_some_and(|fence| *fence >= self.since.1);
         let is_waiting = now < self.since.0 + self.settings.alone_after;
         let alone = others.peek().is_none() || (!is_waiting && others.all(|owner| !reachable.contains(owner)));
-        table.owns(me, home) && (met || alone)
+        table.owns(me, home) && (self.meeting(home).is_some() || alone)
     }
 
-    /// How old the last meeting over `home` is when a new stamp would be `stamp`; `None` if there was none.
-    pub fn fence_age(&self, home: Home, stamp: Stamp) -> Option<Millis> {
-        self.met.get(&home).map(|fence| Millis(stamp.ms().saturating_sub(fence.ms())))
+    /// How old the last meeting over `home` is when a new stamp would be `stamp`; nothing for the only owner, who misses
+    /// nothing. `None` without a meeting since the start or the stall: what this node has of `home` may be of any age, even
+    /// if it is fit because nobody else can be reached.
+    pub fn fence_age(&self, home: Home, table: &Table, me: NodeId, stamp: Stamp) -> Option<Millis> {
+        if table.owners(home) == [me] {
+            return Some(Millis(0));
+        }
+        self.meeting(home).map(|fence| Millis(stamp.ms().saturating_sub(fence.ms())))
+    }
+
+    /// Whether a meeting over one of `homes` at `fence` would be the first since the start or the stall.
+    pub fn wants(&self, homes: &BTreeSet<Home>, fence: Stamp) -> bool {
+        fence >= self.since.1 && homes.iter().any(|home| self.meeting(*home).is_none())
+    }
+
+    /// The fence of the last meeting over `home`, if that counts.
+    fn meeting(&self, home: Home) -> Option<Stamp> {
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::ServedBeforeItMet) {
+            return Some(self.met.get(&home).map_or(self.since.1, |fence| self.since.1.max(*fence)));
+        }
+        self.met.get(&home).copied().filter(|fence| *fence >= self.since.1)
     }
 }
 
@@ -114,6 +132,10 @@ mod tests {
         fitness.is_fit(home(number), &table(), ME, &reachable, Millis(now))
     }
 
+    fn fence_age(fitness: &Fitness, number: u16, now: u64) -> Option<Millis> {
+        fitness.fence_age(home(number), &table(), ME, at(now))
+    }
+
     #[test]
     fn after_a_start_a_home_is_fit_once_it_was_met_at_a_later_fence() {
         let mut fitness = ticked(4_000);
@@ -123,8 +145,8 @@ mod tests {
         fitness.met(&[home(2)].into(), at(0));
         assert!(is_fit(&fitness, 2, true, 4_000));
         assert!(!is_fit(&fitness, 4, true, 4_000));
-        assert_eq!(fitness.fence_age(home(2), at(4_000)), Some(Millis(4_000)));
-        assert_eq!(fitness.fence_age(home(4), at(4_000)), None);
+        assert_eq!(fence_age(&fitness, 2, 4_000), Some(Millis(4_000)));
+        assert_eq!(fence_age(&fitness, 4, 4_000), None);
     }
 
     #[test]
@@ -135,8 +157,10 @@ mod tests {
         assert!(is_fit(&fitness, 2, true, 1_500));
         assert!(fitness.tick(Millis(2_001), at(2_001)));
         assert!(!is_fit(&fitness, 2, true, 2_001));
+        assert_eq!(fence_age(&fitness, 2, 2_001), None);
         fitness.met(&[home(2)].into(), at(2_001));
         assert!(is_fit(&fitness, 2, true, 2_001));
+        assert_eq!(fence_age(&fitness, 2, 2_003), Some(Millis(2)));
     }
 
     #[test]
@@ -145,12 +169,24 @@ mod tests {
         assert!(!is_fit(&fitness, 2, false, 2_999));
         assert!(is_fit(&fitness, 2, false, 3_000));
         assert!(!is_fit(&fitness, 2, true, 3_000));
+        assert_eq!(fence_age(&fitness, 2, 3_000), None, "how old that is nobody knows");
+    }
+
+    #[test]
+    fn a_first_meeting_is_wanted_once_its_fence_would_count() {
+        let mut fitness = ticked(1_000);
+        let both = [home(2), home(4)].into();
+        assert!(!fitness.wants(&both, Stamp::end_of_ms(999_999)));
+        assert!(fitness.wants(&both, at(0)));
+        fitness.met(&[home(2)].into(), at(500));
+        assert!(fitness.wants(&both, at(600)) && !fitness.wants(&[home(2)].into(), at(600)));
     }
 
     #[test]
     fn the_only_owner_is_fit_at_once_and_who_owns_nothing_never() {
         let mut fitness = ticked(0);
         assert!(is_fit(&fitness, 1, true, 0));
+        assert_eq!(fence_age(&fitness, 1, 5_000), Some(Millis(0)));
         fitness.met(&[home(100)].into(), at(9));
         assert!(!is_fit(&fitness, 100, false, 9_000));
     }

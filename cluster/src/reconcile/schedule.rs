@@ -28,8 +28,10 @@ pub enum Input {
         /// Whether it went through to the end.
         complete: bool,
     },
-    /// This node is thought to be back: worth a session at once.
+    /// This node is thought to be back: worth a session at once if the last one failed.
     Up(NodeId),
+    /// A session with this node is worth more now than later.
+    Wanted(NodeId),
     /// Time has passed.
     Tick,
 }
@@ -69,6 +71,11 @@ impl Schedule {
             Input::Up(node) => {
                 if let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.failures > 0) {
                     (peer.due, peer.failures) = (now, 0);
+                }
+            }
+            Input::Wanted(node) => {
+                if let Some(peer) = self.peers.get_mut(&node) {
+                    peer.due = peer.due.min(now);
                 }
             }
             Input::Tick => {}
@@ -169,6 +176,14 @@ mod tests {
         let story = story.done(now, A, false).then(now + 1, Input::Up(A));
         assert_eq!(story.1.len(), 7);
         assert_eq!(story.0.wake_at(), None);
+    }
+
+    #[test]
+    fn a_session_that_is_wanted_does_not_wait_for_its_turn() {
+        let story = Story::begin(&[A, B]).done(50, A, true).done(60, B, false);
+        let story = story.then(100, Input::Wanted(B)).then(110, Input::Wanted(C)).done(120, B, true);
+        assert_eq!(story.1, [A, B, B]);
+        assert_eq!(story.then(200, Input::Wanted(A)).1, [A, B, B, A]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can be typed: every command with its help. The settings of `serve` come from the table of settings.
 
-use super::cluster::{Node, Status};
+use super::cluster::{Node, Settings as ClusterSettings, Status};
 use super::demo::Demo;
 use super::export::Export;
 use super::import::Import;
@@ -45,7 +45,7 @@ pub struct NodeArguments {
     #[arg(long, global = true, value_name = "URL", env = "STEMEDB_URL", hide_env_values = true)]
     #[arg(default_value = "http://127.0.0.1:18180")]
     pub url: String,
-    /// The admin listener of the node, for `erase`, `node` and `status`
+    /// The admin listener of the node, for `erase`, `node`, `settings` and `status`
     #[arg(long, global = true, value_name = "URL", env = "STEMEDB_ADMIN_URL", hide_env_values = true)]
     #[arg(default_value = "http://127.0.0.1:18181")]
     pub admin_url: String,
@@ -81,6 +81,9 @@ pub enum Command {
     /// Shows the nodes of the cluster
     #[command(subcommand)]
     Node(Node),
+    /// Shows or changes what holds for the whole cluster, on the admin listener
+    #[command(subcommand)]
+    Settings(ClusterSettings),
     /// Checks a data folder that no node has open
     Verify(Verify),
     /// Removes the body of a record for ever, on the admin listener

@@ -87,6 +87,7 @@ fn act(arguments: Arguments, node: Node, console: &mut Console<'_>) -> Result<()
         Command::Demo(demo) => demo.run(json, console),
         Command::Status(status) => status.run(&client()?, &admin()?, json, console),
         Command::Node(node) => node.run(&admin()?, json, console),
+        Command::Settings(settings) => settings.run(&admin()?, json, console),
         Command::Verify(verify) => verify.run(node.verify, json, console),
         Command::Erase(erase) => erase.run(&admin()?, json, console),
         Command::Completions { shell } => operate::completions(shell, console),

@@ -31,6 +31,7 @@ fn help_lists_every_command_and_the_exit_codes() {
           export       Writes every record as a signed envelope that `import` takes anywhere
           status       Shows how the cluster and the node are, what is wrong first
           node         Shows the nodes of the cluster
+          settings     Shows or changes what holds for the whole cluster, on the admin listener
           verify       Checks a data folder that no node has open
           erase        Removes the body of a record for ever, on the admin listener
           completions  Prints a completion script for a shell
@@ -38,8 +39,8 @@ fn help_lists_every_command_and_the_exit_codes() {
 
         Options:
               --url <URL>        The node to talk to [env: STEMEDB_URL] [default: http://127.0.0.1:18180]
-              --admin-url <URL>  The admin listener of the node, for `erase`, `node` and `status` [env:
-                                 STEMEDB_ADMIN_URL] [default: http://127.0.0.1:18181]
+              --admin-url <URL>  The admin listener of the node, for `erase`, `node`, `settings` and
+                                 `status` [env: STEMEDB_ADMIN_URL] [default: http://127.0.0.1:18181]
               --json             Prints JSON, for programs
               --key-dir <DIR>    Where secret keys are kept, one per source [default:
                                  $XDG_DATA_HOME/stemedb/keys] [env: STEMEDB_KEY_DIR]

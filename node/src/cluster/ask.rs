@@ -3,10 +3,10 @@
 //! It decides nothing: whom to ask, and what a failure leads to, is up to the caller.
 
 use super::parcel::{self, Parcel};
-use super::scan::{self, Found, Held, SCAN_BYTES_MAX, ScanError, Scanned};
+use super::scan::{self, Found, Held, SCAN_BYTES_MAX, Scanned};
 use super::{Cluster, told};
 use crate::rpc::{CallError, Scanned as Next};
-use ::cluster::NodeId;
+use ::cluster::{Epoch, NodeId};
 use api::database::{Question, ReadError};
 use model::RecordId;
 use proto::{FetchRequest, ScanRequest, State, StoreRequest, Verdict};
@@ -38,22 +38,24 @@ impl AskError {
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) scanned: Scanned,
-    /// How long ago the node met another owner of what it answered for, in milliseconds; none if not since its start.
+    /// How long ago the node met another owner of what it answered for, in milliseconds; none if not since its start, or if
+    /// it did not come to say so.
     pub(crate) fence_age_ms: Option<u64>,
 }
 
 impl Cluster {
-    /// Has a node store a parcel.
+    /// Has a node store a parcel that was routed by the table of `epoch`.
     pub(crate) async fn store_at(
         &self,
-        node: NodeId,
-        role: proto::Role,
+        (node, role): (NodeId, proto::Role),
+        epoch: Epoch,
         parcel: &Parcel,
         deadline: Duration,
     ) -> Result<Vec<Verdict>, CallError> {
         if node != self.me {
-            return self.peers.store(node, role, parcel.wire(), deadline).await.map(|stored| stored.verdicts);
+            return self.peers.store(node, role, epoch, parcel.wire(), deadline).await.map(|stored| stored.verdicts);
         }
+        self.must_go_by(epoch).map_err(own_refusal)?;
         if role == proto::Role::Owned {
             self.changed(parcel.records().iter().map(|stamped| stamped.record.home()));
         }
@@ -67,13 +69,13 @@ impl Cluster {
         if node == self.me {
             let fence_age_ms = self.fence_age_ms(&request.homes);
             let scanned = self.local.read_until(move |reader, abandoned| scan::scan(reader, &request, abandoned)).await;
-            let scanned = scanned.or(Err(AskError::Own(ReadError::Fault)))?.map_err(|error| match error {
-                ScanError::Read(error) => AskError::Own(told(&error)),
-                ScanError::Abandoned => AskError::Own(ReadError::Overloaded),
-            })?;
+            let scanned = scanned.or(Err(AskError::Own(ReadError::Fault)))?;
+            let scanned = scanned.map_err(|error| AskError::Own(error.told()))?;
             return Ok(Answer { scanned, fence_age_ms });
         }
-        self.scan_there(node, request).await.map_err(AskError::Call)
+        let answer = self.scan_there(node, request).await.map_err(AskError::Call)?;
+        self.note_met(node, answer.fence_age_ms.is_some());
+        Ok(answer)
     }
 
     async fn scan_there(&self, node: NodeId, request: ScanRequest) -> Result<Answer, CallError> {
@@ -146,6 +148,21 @@ pub(crate) fn fetch(reader: &storage::store::Reader, id: &RecordId) -> Result<St
     })
 }
 
+/// Why this node stores nothing, as another would be told.
+pub(crate) fn own_refusal(refusal: proto::Refusal) -> CallError {
+    match refusal {
+        proto::Refusal::StaleEpoch(epoch) => CallError::StaleEpoch { theirs: Epoch(epoch) },
+        proto::Refusal::BehindEpoch(epoch) => CallError::BehindEpoch { theirs: Epoch(epoch) },
+        refusal @ (proto::Refusal::WrongCluster(_)
+        | proto::Refusal::WrongKey
+        | proto::Refusal::WrongReceiver(_)
+        | proto::Refusal::WrongProtocol(..)
+        | proto::Refusal::Overloaded(_)
+        | proto::Refusal::Refused(_)
+        | proto::Refusal::Malformed(_)) => CallError::Refused(format!("{refusal:?}")),
+    }
+}
+
 /// What the writer said of a record, for another node.
 pub(crate) fn verdict(merged: Merged) -> Verdict {
     match merged {
@@ -158,18 +175,22 @@ pub(crate) fn verdict(merged: Merged) -> Verdict {
 }
 
 impl Cluster {
-    /// Has an owner store records that it lacks. What it does not take is left for another time.
-    pub(crate) async fn hand_over(&self, node: NodeId, records: &[StoredRecord]) {
+    /// Has an owner, by the table of `epoch`, store records that it lacks. What it does not take is left for another time.
+    /// Whether it took them.
+    pub(crate) async fn hand_over(&self, node: NodeId, epoch: Epoch, records: &[StoredRecord]) -> bool {
         let wire: Vec<_> = records.iter().map(parcel::to_wire).collect();
         let stored = if node == self.me {
             let request = StoreRequest { role: proto::Role::Owned, records: wire };
-            self.store_here(request).await.map(drop).map_err(|refusal| format!("{refusal:?}"))
+            self.store_here(epoch, request).await.map(|reply| reply.verdicts).map_err(|refusal| format!("{refusal:?}"))
         } else {
-            let stored = self.peers.store(node, proto::Role::Owned, wire, self.settings.owner_deadline).await;
-            stored.map(drop).map_err(|error| error.to_string())
+            let stored = self.peers.store(node, proto::Role::Owned, epoch, wire, self.settings.owner_deadline).await;
+            stored.map(|stored| stored.verdicts).map_err(|error| error.to_string())
         };
-        if let Err(why) = stored {
+        let stored = stored.unwrap_or_else(|why| {
             tracing::debug!(%node, why, "records could not be handed over");
-        }
+            Vec::new()
+        });
+        let has = |verdict: &Verdict| matches!(verdict, Verdict::Created(_) | Verdict::Exists(_) | Verdict::Erased);
+        stored.len() == records.len() && stored.iter().all(has)
     }
 }

@@ -9,6 +9,7 @@ use crate::founding_file::{KeptError, keep};
 use crate::world::World;
 use ::cluster::Millis;
 use ::cluster::founding::{Founding, Input, Kept, List, Output, Settings, Trouble};
+use ::cluster::placement::homes;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,9 +38,14 @@ impl Founder {
             for output in std::mem::take(&mut out) {
                 match output {
                     Output::Persist(kept) => {
+                        let before = cluster.stamp_now();
                         keep(self.world.disk.as_ref(), &self.data_dir, &kept)?;
                         self.world.workers.settle().await;
                         tracing::info!(?kept, "kept of the founding");
+                        if matches!(kept, Kept::Promise(_)) {
+                            // There is no cluster before all have promised, so nobody has anything that this node lacks.
+                            cluster.met(&homes().collect(), before);
+                        }
                         inputs.push(Input::Persisted);
                     }
                     // Their answers come in as heard.

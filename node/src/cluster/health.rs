@@ -4,8 +4,10 @@
 
 use super::Cluster;
 use super::greeting::{Heard, standing};
+use crate::serve::local::ClockWord;
 use ::cluster::accounting::{Accounting, Shortfall, View};
 use ::cluster::founding::Standing;
+use ::cluster::placement::Table;
 use ::cluster::reconcile::fitness::{self, Fitness};
 use ::cluster::reconcile::session::Summary;
 use ::cluster::{Millis, NodeId};
@@ -18,6 +20,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const FITNESS: fitness::Settings = fitness::Settings { stall_max: Millis(1_000), alone_after: Millis(3_000) };
 /// How long what a node said of its clock counts.
 const CLOCK_WORD_MS_MAX: u64 = 30_000;
+/// How long it counts that a node has met no other owner: about as long as it takes from one comparison to the next.
+const UNMET_WORD_MS_MAX: u64 = 1_000;
 
 /// The account of one node. Shared and locked for moments only.
 #[derive(Debug)]
@@ -25,7 +29,10 @@ pub(crate) struct Health(Mutex<Account>);
 
 #[derive(Debug)]
 struct Account {
+    started: Millis,
     fitness: Fitness,
+    /// Who has said that it has met no other owner since it started, and when.
+    unmet: BTreeMap<NodeId, Millis>,
     /// What keeps the founding from going on, for operators.
     founding: Option<String>,
     /// Why others do not reach this node at the address that it advertises.
@@ -43,7 +50,9 @@ impl Health {
     /// Of a node that starts `now`, when a new stamp would be `stamp`.
     pub(crate) fn new(me: NodeId, now: Millis, stamp: Stamp) -> Self {
         Self(Mutex::new(Account {
+            started: now,
             fitness: Fitness::start(FITNESS, now, stamp),
+            unmet: BTreeMap::new(),
             founding: None,
             unreachable: None,
             twin: None,
@@ -51,6 +60,13 @@ impl Health {
             accounting: Accounting::new(me),
             fences: BTreeMap::new(),
         }))
+    }
+
+    /// Another table counts, or the same once more.
+    pub(super) fn retable(&self, table: &Table, me: NodeId, members: &BTreeSet<NodeId>) {
+        let mut account = self.lock();
+        account.fitness.retable(table, me);
+        account.accounting.retable(table, members);
     }
 
     fn lock(&self) -> MutexGuard<'_, Account> {
@@ -71,6 +87,22 @@ impl Cluster {
         self.health.lock().fitness.met(homes, fence);
     }
 
+    /// Whether a comparison of these homes at `fence` would be the first since this node started or stood still.
+    pub(crate) fn wants_to_meet(&self, homes: &BTreeSet<Home>, fence: Stamp) -> bool {
+        self.health.lock().fitness.wants(homes, fence)
+    }
+
+    /// Another node was asked for claims, and said whether it has met an owner of what it answered for.
+    pub(crate) fn note_met(&self, node: NodeId, met: bool) {
+        let now = self.now();
+        let unmet = &mut self.health.lock().unmet;
+        if met {
+            unmet.remove(&node);
+        } else {
+            unmet.insert(node, now);
+        }
+    }
+
     /// A comparison that began at `began` is over.
     pub(crate) fn compared(&self, summary: &Summary, began: Millis) {
         let mut account = self.health.lock();
@@ -89,18 +121,15 @@ impl Cluster {
         self.health.lock().accounting.hints(node, by_home, at);
     }
 
-    /// The homes that this node counts, and what is missing of each.
-    pub(crate) fn shortfalls(&self) -> Vec<HomeShortfall> {
-        let shortfall = |(home, Shortfall { records, exact })| HomeShortfall { home, records, exact };
-        let counted = self.account(|accounting, view| accounting.shortfalls(view)).unwrap_or_default();
-        counted.into_iter().map(shortfall).collect()
-    }
-
-    /// How far each other owner lags behind this node.
-    pub(crate) fn lags(&self) -> Vec<PeerLag> {
+    /// The homes that this node counts and what is missing of each, and how far each other owner lags behind this node.
+    /// Cost: a sum of every home up to a fence, two look-ups each.
+    pub(crate) fn shortfalls_and_lags(&self) -> (Vec<HomeShortfall>, Vec<PeerLag>) {
         let stamp = self.stamp_now();
-        let lags = self.account(|accounting, view| accounting.lags(view, stamp)).unwrap_or_default();
-        lags.into_iter().map(|(node, lag)| PeerLag { node: node.0, lag_ms: lag.0 }).collect()
+        let counted = self.account(|accounting, view| (accounting.shortfalls(view), accounting.lags(view, stamp)));
+        let (shortfalls, lags) = counted.unwrap_or_default();
+        let shortfall = |(home, Shortfall { records, exact })| HomeShortfall { home, records, exact };
+        let lag = |(node, lag): (NodeId, Millis)| PeerLag { node: node.0, lag_ms: lag.0 };
+        (shortfalls.into_iter().map(shortfall).collect(), lags.into_iter().map(lag).collect())
     }
 
     /// Adds up, for the cluster as it is now; nothing before there is one, and nothing of a node alone.
@@ -127,32 +156,31 @@ impl Cluster {
         homes.into_iter().map(newest).collect()
     }
 
-    /// Whether a node may be asked about a home; of others it is hoped, and their answers tell.
+    /// Whether a node may be asked about a home. Of others it is hoped, unless they said lately that they have met nobody.
     pub(crate) fn is_fit(&self, node: NodeId, home: Home) -> bool {
         if node != self.me {
-            return true;
+            let unmet = self.health.lock().unmet.get(&node).copied();
+            return unmet.is_none_or(|at| (self.now() - at).0 > UNMET_WORD_MS_MAX);
         }
         let reachable: BTreeSet<_> = self.view.borrow().alive.keys().copied().collect();
-        let table = self.table();
-        table.is_some_and(|table| self.health.lock().fitness.is_fit(home, &table, self.me, &reachable, self.now()))
+        let (state, now) = (self.control_state(), self.now());
+        let fits = |table| self.health.lock().fitness.is_fit(home, table, self.me, &reachable, now);
+        state.table().is_some_and(fits)
     }
 
     /// How long ago this node met another owner of each of those homes that it owns, in milliseconds: the longest of them.
-    /// None if it is not fit for one of them.
+    /// None if there is one of which it has met no other owner since it started or stood still.
     pub(crate) fn fence_age_ms(&self, homes: &Homes) -> Option<u64> {
         if self.is_alone() {
             return Some(0);
         }
         let (table, stamp) = (self.table()?, self.stamp_now());
-        let mut longest = 0;
-        for home in homes.iter().filter(|home| table.owns(self.me, *home)) {
-            if !self.is_fit(self.me, home) {
-                return None;
-            }
-            let age = self.health.lock().fitness.fence_age(home, stamp);
-            longest = longest.max(age.map_or(0, |age| age.0));
-        }
-        Some(longest)
+        let account = self.health.lock();
+        let mut owned = homes.iter().filter(|home| table.owns(self.me, *home));
+        let longest = owned.try_fold(Millis(0), |longest, home| {
+            Some(longest.max(account.fitness.fence_age(home, &table, self.me, stamp)?))
+        });
+        longest.map(|age| age.0)
     }
 
     /// What keeps the founding from going on, if anything does.
@@ -208,10 +236,22 @@ impl Cluster {
         let ahead_ms = i64::try_from(heard.greeting.wall_ms).unwrap_or(i64::MAX)
             - i64::try_from(heard.wall_ms).unwrap_or(i64::MAX);
         self.health.lock().clocks.insert(heard.from, (ahead_ms, self.now()));
+        let word = if self.clock_found_wrong().is_some() { ClockWord::Wrong } else { ClockWord::Right };
+        self.local.note_clock_word(word);
     }
 
-    /// Why this node's clock is not to be trusted: most of the others that were heard lately are too far from it.
+    /// Why this node's clock is not to be trusted: most others find it wrong, or nobody has said anything of it yet though
+    /// somebody may. A node that reaches nobody for long may at least be read.
     pub(crate) fn clock_trouble(&self) -> Option<String> {
+        self.clock_found_wrong().or_else(|| {
+            let started = self.health.lock().started;
+            let may_hear = !self.view.borrow().alive.is_empty() || self.now() - started < FITNESS.alone_after;
+            (may_hear && self.table().is_some()).then(|| self.local.clock_unheard()).flatten()
+        })
+    }
+
+    /// Whether most of the others that were heard lately are too far from this node's clock.
+    pub(super) fn clock_found_wrong(&self) -> Option<String> {
         let (now, limit_ms) = (self.now(), self.millis(self.settings.clock_offset_max).0);
         let account = self.health.lock();
         let lately = account.clocks.values().filter(|(_, at)| (now - *at).0 <= CLOCK_WORD_MS_MAX);

@@ -11,7 +11,7 @@ use ::cluster::NodeId;
 use ::cluster::founding::{Kept, List, Settings};
 use futures_util::future::join_all;
 use proto::Reachable;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ use tokio::sync::{mpsc, watch};
 
 /// How often the others are greeted, for their clocks and to learn whether they reach this node.
 const GREET_EVERY: Duration = Duration::from_secs(5);
+/// How often a newer table is asked for that could not be fetched.
+const FETCH_EVERY: Duration = Duration::from_millis(200);
 /// How often members are asked how they do.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// How long a member may take to say how it does.
@@ -60,22 +62,44 @@ impl Life {
         self.gossip.join(list.cluster()).await;
         tracing::info!(cluster = %list.cluster(), "this node belongs to a cluster");
         let takes_part = cluster.take_part(&self.world, &self.data_dir, list);
-        tokio::join!(biased; takes_part, watch_over(&cluster, &mut self.heard), ask_how_all_do(&cluster));
+        let watches = watch_over(&cluster, &mut self.heard);
+        tokio::join!(biased; takes_part, watches, ask_how_all_do(&cluster), follow_tables(&cluster));
     }
 }
 
-/// Takes note of what others say, and greets them now and then.
+/// Takes note of what others say, and greets them now and then, and at once when there is somebody new: a node stamps nothing
+/// before somebody has told it the time.
 async fn watch_over(cluster: &Arc<Cluster>, heard: &mut mpsc::Receiver<Heard>) {
-    let mut next = cluster.now();
+    let (mut next, mut view, mut known) = (cluster.now(), cluster.view.clone(), BTreeSet::new());
     loop {
-        if cluster.now() >= next {
+        let alive: BTreeSet<NodeId> = view.borrow_and_update().alive.keys().copied().collect();
+        let is_news = !alive.is_subset(&known);
+        known = alive;
+        if is_news || cluster.now() >= next {
             next = cluster.now() + cluster.millis(GREET_EVERY);
             tokio::spawn(greet_all(Arc::clone(cluster)));
         }
         tokio::select! {
             biased;
             Some(heard) = heard.recv() => cluster.note_clock(&heard),
+            Ok(()) = view.changed() => {}
             () = cluster.sleep_until(Some(next)) => {}
+        }
+    }
+}
+
+/// Fetches every table that another node names and this one does not know yet.
+async fn follow_tables(cluster: &Arc<Cluster>) {
+    let mut named = cluster.peers.newer_table();
+    loop {
+        let newer = *named.borrow_and_update();
+        if let Some((epoch, node)) = newer {
+            while !cluster.refetch(epoch, Some(node)).await {
+                tokio::time::sleep(FETCH_EVERY).await;
+            }
+        }
+        if named.changed().await.is_err() {
+            return;
         }
     }
 }
@@ -100,11 +124,21 @@ pub(super) async fn greet_all(cluster: Arc<Cluster>) {
     cluster.set_unreachable(no.filter(|_| !yes));
 }
 
-/// Asks every member for its hints, which count among the records that are short of a copy.
+/// Asks every member for its hints, which count among the records that are short of a copy, and keeps the figures of this
+/// node's copies in step.
 async fn ask_how_all_do(cluster: &Arc<Cluster>) {
+    let mut leader = None;
     loop {
+        let before = std::mem::replace(&mut leader, cluster.leader());
+        match leader {
+            Some(leader) if before != Some(leader) => tracing::info!(%leader, "the control plane has a leader"),
+            None if before.is_some() => tracing::warn!("the control plane has no leader"),
+            Some(_) | None => {}
+        }
         let at = cluster.stamp_now();
-        cluster.note_hints(cluster.me, &cluster.report().hints, at);
+        let hints = cluster.hint_counts();
+        cluster.note_hints(cluster.me, &hints, at);
+        cluster.local.metrics().set_copies(&cluster.copies_now(&hints));
         let others = cluster.member_ids().into_iter().filter(|node| *node != cluster.me);
         let ask = others.map(|node| async move { (node, cluster.peers.report(node, REPORT_DEADLINE).await) });
         for (node, report) in join_all(ask).await {

@@ -9,6 +9,7 @@ mod ask;
 mod founder;
 mod greeting;
 mod health;
+mod hinted;
 mod lifecycle;
 mod lookup;
 mod parcel;
@@ -35,14 +36,15 @@ pub(crate) use service::Calls;
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::rpc::{Credentials, Peers};
-use crate::serve::local::Local;
+use crate::serve::local::{ClockWord, Local};
 use ::cluster::control::{self, State};
 use ::cluster::founding::Standing;
 use ::cluster::placement::{Route, Table};
 use ::cluster::{ClusterId, Epoch, Generation, Millis, NodeId};
-use api::database::{ReadError, SubmitError};
+use api::database::ReadError;
 use model::{Home, Stamp};
 use proto::{Greeting, TableRequest};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::SocketAddr;
@@ -50,6 +52,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use storage::store;
 use tokio::sync::{mpsc, watch};
+
+/// What a client is told before there is a cluster.
+const NO_CLUSTER: &str = "cluster: not founded yet";
 
 /// How a node deals with others.
 #[derive(Clone, Debug)]
@@ -121,6 +126,30 @@ impl Cluster {
             is_news
         });
         self.credentials.learn(epoch);
+        if self.is_alone() {
+            self.local.note_clock_word(ClockWord::Right);
+        }
+        let newest = self.control_state();
+        if let Some(table) = newest.table() {
+            self.health.retable(table, self.me, &self.member_ids());
+        }
+    }
+
+    /// Whether records that were routed by the table of `epoch` are to be stored here: only by the one that this node goes
+    /// by itself. By an older one this node may be no owner any more, by a newer one it may be one without knowing.
+    ///
+    /// # Errors
+    ///
+    /// [`proto::Refusal::StaleEpoch`] or [`proto::Refusal::BehindEpoch`].
+    pub(crate) fn must_go_by(&self, epoch: Epoch) -> Result<(), proto::Refusal> {
+        let own = self.epoch();
+        match epoch.cmp(&own) {
+            Ordering::Equal => Ok(()),
+            #[cfg(feature = "planted")]
+            Ordering::Less if planted::is(planted::Bug::StaleEpochAccepted) => Ok(()),
+            Ordering::Less => Err(proto::Refusal::StaleEpoch(own.0)),
+            Ordering::Greater => Err(proto::Refusal::BehindEpoch(own.0)),
+        }
     }
 
     /// The newest control state that this node knows.
@@ -148,10 +177,12 @@ impl Cluster {
         self.newest.borrow().table().cloned()
     }
 
-    /// The way of a home's records; empty before there is a table.
-    pub(crate) fn route(&self, home: Home, members: &BTreeSet<NodeId>) -> Route {
-        let none = Route { owners: Vec::new(), stand_ins: Vec::new() };
-        self.newest.borrow().table().map_or(none, |table| Route::of(home, table, members))
+    /// The ways of the records of homes, in their order, all by one table, and its epoch; empty before there is a table.
+    pub(crate) fn ways(&self, homes: impl Iterator<Item = Home>) -> (Epoch, Vec<Route>) {
+        let (state, members) = (self.control_state(), self.member_ids());
+        let none = || Route { owners: Vec::new(), stand_ins: Vec::new() };
+        let way = |home| state.table().map_or_else(none, |table| Route::of(home, table, &members));
+        (epoch_of(&state), homes.map(way).collect())
     }
 
     /// Who is thought to be down.
@@ -228,12 +259,16 @@ impl Cluster {
 
     /// What a reader is told before there is a cluster.
     pub(crate) fn no_cluster(&self) -> ReadError {
-        ReadError::NotReady { what: "cluster: not founded yet".to_owned() }
+        ReadError::NotReady { what: NO_CLUSTER.to_owned() }
     }
 
-    /// Whether this node may take writes and send them on their way.
-    pub(crate) fn must_coordinate(&self) -> Result<(), SubmitError> {
-        self.must_be_in_a_cluster().map_err(|error| SubmitError::NotReady { what: error.to_string() })
+    /// Whether this node may take queries, and writes, and send them on their way: not by a clock that most others find wrong,
+    /// by which a write would be stamped and a query would see too little. The error is what is not ready, for people.
+    pub(crate) fn must_coordinate(&self) -> Result<(), String> {
+        if self.newest.borrow().table().is_none() {
+            return Err(NO_CLUSTER.to_owned());
+        }
+        self.clock_found_wrong().map_or(Ok(()), |trouble| Err(format!("clock: {trouble}")))
     }
 }
 

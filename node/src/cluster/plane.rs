@@ -1,18 +1,21 @@
 //! This node's part in the control plane: it takes part in Raft, and hands on what the cluster has agreed on.
 //!
 //! Reads and writes never wait for it: they go by the newest table that this node knows. What the leader proposes by
-//! itself is the founding; what a member proposes is a change of its own addresses.
+//! itself is the founding, and the table that follows from the settings; what a member proposes is a change of its own
+//! addresses, and of a setting when an operator asks for it.
 
 use super::Cluster;
 use crate::control::{Control, Failure, ProposeError, Settings};
 use crate::world::World;
 use ::cluster::NodeId;
-use ::cluster::control::{Command, Member, Outcome, State, Versions};
+use ::cluster::control::{Command, Member, Outcome, Setting, State, Versions};
 use ::cluster::founding::List;
+use api::database::ReadError;
 use futures_util::future::join;
 use proto::{Greeting, ProposeReply, ProposeRequest, RaftReply, RaftRequest, Refusal};
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::num::NonZeroU8;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +63,8 @@ impl Cluster {
         }
     }
 
-    /// Stands for election while a quorum is in sight, founds the cluster if it leads, and keeps its own addresses right.
+    /// Stands for election while a quorum is in sight, keeps its own addresses right, and if it leads founds the cluster and
+    /// has the placement table follow the settings.
     async fn do_duties(self: &Arc<Self>, control: &Control, list: &List) {
         loop {
             let state = self.control_state();
@@ -68,7 +72,10 @@ impl Cluster {
             let command = match state.members() {
                 None if control.metrics().is_leader => self.founding(list),
                 None => None,
-                Some(members) => members.get(&self.me).and_then(|known| self.correction(known)),
+                Some(members) => {
+                    let correction = members.get(&self.me).and_then(|known| self.correction(known));
+                    correction.or_else(|| control.metrics().is_leader.then(|| next_table(&state)).flatten())
+                }
             };
             if let Some(command) = command {
                 self.propose(&command).await;
@@ -104,22 +111,43 @@ impl Cluster {
         (now != *known).then_some(Command::UpdateMember { node: self.me, member: now })
     }
 
-    /// Has a command carried out, here or by whoever leads. What is not done now is proposed again later.
+    /// Has a command carried out. What is not done now is proposed again later.
     async fn propose(&self, command: &Command) {
-        let Some(control) = self.control.get() else { return };
-        let proposed = match control.propose(command, PROPOSE_DEADLINE).await {
-            Err(ProposeError::NotLeader(Some(leader))) => {
-                let request = ProposeRequest { command: command.encode() };
-                let proposed = self.peers.propose(leader, request, PROPOSE_DEADLINE).await;
-                proposed.map(drop).map_err(|error| error.to_string())
-            }
-            Ok(Outcome::Refused(refusal)) => Err(refusal.to_string()),
-            Ok(Outcome::Changed | Outcome::Unchanged) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(why) = proposed {
+        if let Err(why) = self.carry_out(command).await {
             tracing::debug!(why, "a command to the control plane was not carried out");
         }
+    }
+
+    /// Has a command carried out, here or by whoever leads.
+    async fn carry_out(&self, command: &Command) -> Result<(), String> {
+        let control = self.control.get().ok_or("the control plane does not run yet")?;
+        let outcome = match control.propose(command, PROPOSE_DEADLINE).await {
+            Ok(outcome) => outcome,
+            Err(ProposeError::NotLeader(Some(leader))) => {
+                let request = ProposeRequest { command: command.encode() };
+                let reply = self.peers.propose(leader, request, PROPOSE_DEADLINE).await;
+                match reply.map_err(|error| error.to_string())? {
+                    ProposeReply::Done(outcome) => Outcome::decode(&outcome).map_err(|error| error.to_string())?,
+                    ProposeReply::NotLeader(_) => return Err("the leader changes".to_owned()),
+                }
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        match outcome {
+            Outcome::Changed | Outcome::Unchanged => Ok(()),
+            Outcome::Refused(refusal) => Err(refusal.to_string()),
+        }
+    }
+
+    /// Has the cluster keep each record on so many nodes from now on. The table follows by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::NotReady`] if nobody leads; it may still be carried out, and asking again is harmless.
+    pub(crate) async fn set_replication_factor(&self, copies: NonZeroU8) -> Result<(), ReadError> {
+        let not_ready = |what: String| ReadError::NotReady { what: format!("the control plane: {what}") };
+        let command = Command::SetSetting(Setting::ReplicationFactor(copies));
+        self.carry_out(&command).await.map_err(not_ready)
     }
 
     /// Hands a message of another node to Raft.
@@ -148,6 +176,13 @@ impl Cluster {
             None => self.is_alone().then_some(self.me),
         }
     }
+}
+
+/// The command for the table that is to follow, if one is.
+fn next_table(state: &State) -> Option<Command> {
+    let next = state.next_table();
+    let next = next.inspect_err(|error| tracing::error!(error = error as &dyn Error, "no table can be planned"));
+    next.ok().flatten().map(Command::SetTable)
 }
 
 fn not_running() -> Refusal {

@@ -3,17 +3,17 @@
 //! It carries out what [`cluster::replication::read`] decides. Claims come from owners; what a lens makes of them is decided
 //! here, in one place, whoever sent them.
 
+use super::Cluster;
 use super::answer::{Resolved, is_answered, resolve, selector};
 use super::ask::{Answer, AskError};
-use super::scan::{Found, ScanError, scan};
+use super::scan::{Found, scan};
 use super::union::{Heard, United, unite};
-use super::{Cluster, told};
 use crate::rpc::CallError;
-use ::cluster::NodeId;
 use ::cluster::placement::{Table, homes};
 use ::cluster::replication::read::all::{self, ReadAll};
 use ::cluster::replication::read::one::{Outcome, Output, Read, Settings};
 use ::cluster::replication::read::{Candidate, Input, cover};
+use ::cluster::{Epoch, Millis, NodeId};
 use api::database::{Consistency, Page, QueryPlan, Question, ReadError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -23,9 +23,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use storage::store::Reader;
+use storage::stored::StoredRecord;
 
-/// How often owners are chosen anew, since some of them did not answer or the table is another, before a read gives up.
-const ATTEMPTS_MAX: usize = 4;
+/// How often owners are chosen anew, since some of them did not answer, have met nobody, or the table is another, before a
+/// read gives up.
+const ATTEMPTS_MAX: usize = 6;
 /// The most scans that one page takes, each going on where the one before ended.
 const ROUNDS_MAX: usize = 64;
 
@@ -33,32 +35,33 @@ const ROUNDS_MAX: usize = 64;
 struct Gathered {
     united: United,
     copies: u16,
-    /// The oldest fence behind an answer, in milliseconds; none if one of them met nobody since its start.
-    fence_age_ms: Option<u64>,
+    /// How old it may be, in milliseconds: the age of the oldest fence behind an answer; none if one of them met nobody
+    /// since its start.
+    freshness_ms: Option<u64>,
 }
 
 impl Cluster {
     /// Answers one page of a query.
     pub(crate) async fn query(self: &Arc<Self>, plan: QueryPlan) -> Result<Page, ReadError> {
-        self.must_be_in_a_cluster()?;
+        self.must_coordinate().map_err(|what| ReadError::NotReady { what })?;
         let now = self.local.reader().now(self.clock.wall_ms());
         if self.is_alone() {
             let as_of = plan.as_of.map_or(now, |as_of| as_of.min(now));
-            let page = Page { copies_consulted: 1, ..self.page(as_of) };
+            let page = Page { copies_consulted: 1, freshness_ms: Some(0), ..self.page(as_of) };
             let read = self.local.read_until(move |reader, abandoned| here(reader, &plan, page, abandoned)).await;
             return read.or(Err(ReadError::Fault))?;
         }
         // Elsewhere a record may bear a stamp that is ahead of this node's clock: what was acknowledged is to be seen.
         let latest = self.ahead_of(now);
         let as_of = plan.as_of.map_or(latest, |as_of| as_of.min(latest));
-        let mut page = Page { copies_consulted: u16::MAX, ..self.page(as_of) };
+        let mut page = Page { copies_consulted: u16::MAX, freshness_ms: Some(0), ..self.page(as_of) };
         let mut after = plan.after.clone();
         let mut found = Vec::new();
         for _ in 0..ROUNDS_MAX {
             let left = plan.limit.get() - found.len();
             let gathered = self.gather(&plan, as_of, after.take(), left).await?;
             page.copies_consulted = page.copies_consulted.min(gathered.copies);
-            page.freshness_ms = page.freshness_ms.max(gathered.fence_age_ms.unwrap_or(0));
+            page.freshness_ms = page.freshness_ms.zip(gathered.freshness_ms).map(|(one, other)| one.max(other));
             found.extend(gathered.united.found.into_iter().filter(|found| is_answered(&plan, found)));
             after = gathered.united.looked_to;
             if after.is_none() || found.len() >= plan.limit.get() {
@@ -86,7 +89,7 @@ impl Cluster {
             as_of,
             placement_epoch: self.epoch().0,
             copies_consulted: 0,
-            freshness_ms: 0,
+            freshness_ms: None,
             stable_at: None,
             damaged: Vec::new(),
         }
@@ -113,7 +116,7 @@ impl Cluster {
         let request = ScanRequest { homes: [home].into_iter().collect(), ..request };
         let (mut out, mut calls, mut answers) = (Vec::new(), FuturesUnordered::new(), BTreeMap::new());
         let mut why = None;
-        let epoch = self.epoch();
+        let mut epoch = self.epoch();
         let mut machine = Read::start(self.read_settings(), epoch, &self.candidates(home), self.now(), &mut out);
         loop {
             for output in out.drain(..) {
@@ -128,20 +131,25 @@ impl Cluster {
                         let answer = answer.ok_or(ReadError::Fault)?;
                         return Ok(self.gathered(vec![(candidate.node, answer)], &request, 1));
                     }
+                    Output::Reply(Outcome::FromUnmet) => {
+                        let copies = u16::try_from(answers.len()).unwrap_or(u16::MAX);
+                        return Ok(self.gathered(answers.into_iter().collect(), &request, copies));
+                    }
                     Output::Reply(Outcome::Unavailable) => return Err(self.nobody(home, why)),
                 }
             }
             let input = tokio::select! {
                 biased;
                 Some((node, answer)) = calls.next() => match answer {
-                    // What is damaged here may be whole elsewhere; if not, this answer has to do.
+                    // What is damaged here may be whole elsewhere: only the last owner's answer is taken as it is.
                     Ok(answer) if is_damaged(&answer) && self.candidates(home).len() > answers.len() + 1 => {
                         answers.insert(node, answer);
                         Input::Failed(node)
                     }
                     Ok(answer) => {
+                        let met = answer.fence_age_ms.is_some();
                         answers.insert(node, answer);
-                        Input::Answered(node)
+                        if met { Input::Answered(node) } else { Input::Unmet(node) }
                     }
                     Err(error) => {
                         let input = input_of(node, &error);
@@ -153,7 +161,8 @@ impl Cluster {
             };
             machine.handle(input, self.now(), &mut out);
             if self.epoch() > epoch {
-                machine.reroute(self.epoch(), &self.candidates(home), self.now(), &mut out);
+                epoch = self.epoch();
+                machine.reroute(epoch, &self.candidates(home), self.now(), &mut out);
             }
         }
     }
@@ -161,18 +170,25 @@ impl Cluster {
     /// From few owners that hold all homes between them.
     async fn from_cover(self: &Arc<Self>, request: ScanRequest) -> Result<Gathered, ReadError> {
         let (mut failed, mut answers) = (BTreeSet::new(), Vec::new());
-        let mut left: BTreeSet<Home> = homes().collect();
+        // Answers of nodes that have met nobody, each with its homes: taken only for want of others.
+        let mut unmet: BTreeMap<NodeId, (BTreeSet<Home>, Answer)> = BTreeMap::new();
+        let (mut left, mut taken): (BTreeSet<Home>, BTreeSet<NodeId>) = (homes().collect(), BTreeSet::new());
         let mut why = None;
         for _ in 0..ATTEMPTS_MAX {
             let table = self.table().ok_or_else(|| self.no_cluster())?;
             let down = self.down();
             let fitness = |node: NodeId, home| {
-                let can_be_asked = !failed.contains(&node) && !down.contains(&node);
+                let can_be_asked = !failed.contains(&node) && !down.contains(&node) && !unmet.contains_key(&node);
                 can_be_asked.then(|| self.is_fit(node, home))
             };
             let covered = cover(&table, left.iter().copied(), fitness, |node| self.latency_us(node));
-            if let Some(home) = covered.left.first() {
-                return Err(self.nobody(*home, why));
+            for home in covered.left {
+                let Some(node) = unmet.iter().find_map(|(node, (homes, _))| homes.contains(&home).then_some(*node))
+                else {
+                    return Err(self.nobody(home, why));
+                };
+                left.remove(&home);
+                taken.insert(node);
             }
             let mut calls: FuturesUnordered<_> = covered
                 .asks
@@ -185,6 +201,7 @@ impl Cluster {
                 .collect();
             while let Some((node, homes, answer)) = calls.next().await {
                 match answer {
+                    Ok(answer) if answer.fence_age_ms.is_none() => drop(unmet.insert(node, (homes, answer))),
                     Ok(answer) => {
                         left.retain(|home| !homes.contains(home));
                         answers.push((node, answer));
@@ -197,6 +214,8 @@ impl Cluster {
                 }
             }
             if left.is_empty() {
+                let taken = unmet.into_iter().filter(|(node, _)| taken.contains(node));
+                answers.extend(taken.map(|(node, (_, answer))| (node, answer)));
                 return Ok(self.gathered(answers, &request, 1));
             }
         }
@@ -209,30 +228,58 @@ impl Cluster {
             Some(home) => ScanRequest { homes: [home].into_iter().collect(), ..request },
             None => request,
         };
+        // Who lacks a claim of an agent does not name its question either, though others may have claims on it there.
+        let mut is_partial = matches!(request.selector, proto::Selector::Agent(_));
         for _ in 0..ATTEMPTS_MAX {
-            match self.hear_all(&request).await? {
-                Ok(answers) => {
-                    let table = self.table().ok_or_else(|| self.no_cluster())?;
-                    let owners = |home| table.owners(home).len();
-                    let copies = home.map_or_else(|| homes().map(owners).min().unwrap_or(0), owners);
-                    let gathered = self.gathered(answers, &request, u16::try_from(copies).unwrap_or(u16::MAX));
-                    self.repair(&gathered.united).await;
-                    return Ok(gathered);
+            let answers = match self.hear_all(&request).await? {
+                Ok(answers) => answers,
+                Err(epoch) => {
+                    self.refetch(epoch, None).await;
+                    continue;
                 }
-                Err(epoch) => drop(self.refetch(epoch, None).await),
+            };
+            let table = self.table().ok_or_else(|| self.no_cluster())?;
+            let owners = |home| table.owners(home).len();
+            let copies = home.map_or_else(|| homes().map(owners).min().unwrap_or(0), owners);
+            let gathered = self.gathered(answers, &request, u16::try_from(copies).unwrap_or(u16::MAX));
+            let unmended = self.repair(&gathered.united, table.epoch()).await;
+            if std::mem::take(&mut is_partial) && !gathered.united.repairs.is_empty() {
+                if unmended.is_empty() {
+                    continue;
+                }
+                return Err(ReadError::Unavailable { who: unmended.join(", "), retry_after_s: 1 });
             }
+            // Everybody who may have something was asked just now.
+            return Ok(Gathered { freshness_ms: Some(0), ..gathered });
         }
         Err(ReadError::Overloaded)
     }
 
-    /// Asks everybody; `Err(Ok)` never. The inner error is a newer table's epoch: to be asked again under that.
+    /// Asks everybody, for hints first: what is none any more when that is asked is at the owners when they are. The inner
+    /// error is a newer table's epoch: to be asked again under that.
     async fn hear_all(
         self: &Arc<Self>,
         request: &ScanRequest,
     ) -> Result<Result<Vec<(NodeId, Answer)>, ::cluster::Epoch>, ReadError> {
+        let reply_by = self.now() + self.millis(self.settings.read_deadline);
+        let mut answers = Vec::new();
+        for hints in [true, false] {
+            match self.hear(&ScanRequest { hints, ..request.clone() }, reply_by).await? {
+                Ok(heard) => answers.extend(heard),
+                Err(epoch) => return Ok(Err(epoch)),
+            }
+        }
+        Ok(Ok(answers))
+    }
+
+    async fn hear(
+        self: &Arc<Self>,
+        request: &ScanRequest,
+        reply_by: Millis,
+    ) -> Result<Result<Vec<(NodeId, Answer)>, ::cluster::Epoch>, ReadError> {
         let (mut out, mut calls, mut answers) = (Vec::new(), FuturesUnordered::new(), Vec::new());
-        let deadline = self.millis(self.settings.read_deadline);
-        let mut machine = ReadAll::start(&self.member_ids(), deadline, self.now(), &mut out);
+        let (now, mut refused) = (self.now(), BTreeMap::new());
+        let mut machine = ReadAll::start(&self.member_ids(), reply_by - now, now, &mut out);
         loop {
             for output in out.drain(..) {
                 match output {
@@ -243,7 +290,11 @@ impl Cluster {
                     all::Output::Refetch(epoch) => return Ok(Err(epoch)),
                     all::Output::Reply(Ok(())) => return Ok(Ok(answers)),
                     all::Output::Reply(Err(silent)) => {
-                        let names: Vec<_> = silent.iter().map(|node| format!("node {node}")).collect();
+                        let name = |node: &NodeId| match refused.get(node) {
+                            Some(why) => format!("node {node} ({why})"),
+                            None => format!("node {node}"),
+                        };
+                        let names: Vec<_> = silent.iter().map(name).collect();
                         return Err(ReadError::Unavailable { who: names.join(", "), retry_after_s: 1 });
                     }
                 }
@@ -255,7 +306,15 @@ impl Cluster {
                         answers.push((node, answer));
                         Input::Answered(node)
                     }
-                    Err(error) => input_of(node, &error),
+                    Err(error) => {
+                        let input = input_of(node, &error);
+                        match error {
+                            AskError::Call(CallError::Refused(why)) => drop(refused.insert(node, why)),
+                            AskError::Own(why) => drop(refused.insert(node, why.to_string())),
+                            AskError::Call(_) => {}
+                        }
+                        input
+                    }
                 },
                 () = self.sleep_until(machine.wake_at()) => Input::Tick,
             };
@@ -263,21 +322,29 @@ impl Cluster {
         }
     }
 
-    /// Sends owners what they lack. What cannot be sent now is left to the comparison of sets.
-    async fn repair(&self, united: &United) {
-        let calls = united.repairs.iter().map(|(node, records)| self.hand_over(*node, records));
-        let mut calls: FuturesUnordered<_> = calls.collect();
-        while calls.next().await.is_some() {}
+    /// Sends owners by the table of `epoch` what they lack. What cannot be sent now is left to the comparison of sets;
+    /// returns to whom.
+    async fn repair(&self, united: &United, epoch: Epoch) -> Vec<String> {
+        let repair = |(node, records): (&NodeId, &Vec<StoredRecord>)| {
+            let (node, records) = (*node, records.clone());
+            async move { (node, self.hand_over(node, epoch, &records).await) }
+        };
+        let mut calls: FuturesUnordered<_> = united.repairs.iter().map(repair).collect();
+        let mut unmended = Vec::new();
+        while let Some((node, taken)) = calls.next().await {
+            unmended.extend((!taken).then(|| format!("node {node}")));
+        }
+        unmended
     }
 
     fn gathered(&self, answers: Vec<(NodeId, Answer)>, request: &ScanRequest, copies: u16) -> Gathered {
         let ages: Option<Vec<_>> = answers.iter().map(|(_, answer)| answer.fence_age_ms).collect();
-        let fence_age_ms = ages.and_then(|ages| ages.into_iter().max());
+        let freshness_ms = ages.and_then(|ages| ages.into_iter().max());
         let heard = answers.into_iter().map(|(node, answer)| Heard { node, scanned: answer.scanned }).collect();
         let table = self.table();
         let owners = |home| table.as_ref().map_or(&[][..], |table: &Table| table.owners(home));
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-        Gathered { united: unite(heard, limit, owners), copies, fence_age_ms }
+        Gathered { united: unite(heard, limit, owners), copies, freshness_ms }
     }
 
     /// Who can be asked about a home, in no order.
@@ -318,7 +385,7 @@ fn request(plan: &QueryPlan, as_of: Stamp, after: Option<Question>, limit: usize
         limit: u32::try_from(limit).unwrap_or(u32::MAX).clamp(1, proto::limits::SCAN_QUESTIONS_MAX),
         homes: Homes::all(),
         as_of,
-        hints: plan.consistency == Consistency::All,
+        hints: false,
     }
 }
 
@@ -328,10 +395,7 @@ fn here(reader: &Reader, plan: &QueryPlan, mut page: Page, abandoned: &AtomicBoo
     for _ in 0..ROUNDS_MAX {
         let left = plan.limit.get() - page.answers.len() - page.damaged.len();
         let scanned = scan(reader, &request(plan, page.as_of, after.take(), left), abandoned);
-        let scanned = scanned.map_err(|error| match error {
-            ScanError::Read(error) => told(&error),
-            ScanError::Abandoned => ReadError::Overloaded,
-        })?;
+        let scanned = scanned.map_err(|error| error.told())?;
         scanned.found.iter().for_each(|found| add(&mut page, plan, found));
         after = scanned.looked_to;
         if after.is_none() || page.answers.len() + page.damaged.len() == plan.limit.get() {

@@ -4,11 +4,12 @@
 //! end with the same, and nothing travels twice.
 
 use super::Cluster;
+use super::ask::own_refusal;
 use crate::rpc::CallError;
 use ::cluster::reconcile::schedule::{self, Schedule};
 use ::cluster::reconcile::session::{Direction, Input, Output, Session, Settings, Summary};
 use ::cluster::reconcile::{Element, shared_homes};
-use ::cluster::{Millis, NodeId};
+use ::cluster::{Epoch, Millis, NodeId};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -37,7 +38,7 @@ const SESSION: Settings = Settings { page_elements: 4_096, piece_elements: 512, 
 /// Compares until the node stops.
 pub(crate) async fn run(cluster: Arc<Cluster>, mut jitter: impl FnMut(u64) -> u64) {
     let (mut machine, mut sessions) = (Schedule::new(SCHEDULE), FuturesUnordered::new());
-    let (mut known, mut alive) = (BTreeSet::new(), BTreeSet::new());
+    let (mut known, mut alive, mut wanted_at) = (BTreeSet::new(), BTreeSet::new(), Stamp::ZERO);
     let mut next_look = cluster.now();
     loop {
         let mut inputs = Vec::new();
@@ -51,6 +52,13 @@ pub(crate) async fn run(cluster: Arc<Cluster>, mut jitter: impl FnMut(u64) -> u6
             }
             let up: BTreeSet<NodeId> = cluster.view.borrow().alive.keys().copied().collect();
             inputs.extend(up.difference(&alive).map(|node| schedule::Input::Up(*node)));
+            // Until they have met, owners are of little use: not a moment is lost once a fence counts.
+            let fence = cluster.fence();
+            if fence > wanted_at {
+                wanted_at = fence;
+                let wanted = up.iter().filter(|node| cluster.wants_to_meet(&cluster.shared_with(**node), fence));
+                inputs.extend(wanted.copied().map(schedule::Input::Wanted));
+            }
             alive = up;
             inputs.push(schedule::Input::Tick);
         }
@@ -79,11 +87,13 @@ async fn session(cluster: Arc<Cluster>, peer: NodeId) -> Summary {
     let began = cluster.now();
     let summary = compare(&cluster, peer).await;
     cluster.compared(&summary, began);
+    let end = if summary.complete { "complete" } else { "partial" };
+    cluster.local.metrics().repair_rounds.with_label_values(&[end]).inc();
     summary
 }
 
 async fn compare(cluster: &Arc<Cluster>, peer: NodeId) -> Summary {
-    let homes = cluster.table().map(|table| shared_homes(&table, cluster.me, peer)).unwrap_or_default();
+    let (epoch, homes) = (cluster.epoch(), cluster.shared_with(peer));
     let (fence, mut out) = (cluster.fence(), Vec::new());
     let mut machine = Session::start(SESSION, Direction::Pull, peer, homes, fence, cluster.now(), &mut out);
     let mut work: FuturesUnordered<BoxFuture<'static, Input>> = FuturesUnordered::new();
@@ -106,11 +116,13 @@ async fn compare(cluster: &Arc<Cluster>, peer: NodeId) -> Summary {
                     ));
                 }
                 Output::Pull { ids, .. } => {
-                    work.push(Box::pin(async move { or_failed(this.pull(peer, ids).await) }));
+                    work.push(Box::pin(async move { or_failed(this.pull(peer, epoch, ids).await) }));
                 }
                 // This node only takes; see the module.
                 Output::Push { .. } => work.push(Box::pin(async { Input::Pushed(BTreeSet::new()) })),
-                Output::Met { homes, fence } => cluster.met(&homes, fence),
+                // What was met by an older table may have been lost and regained since.
+                Output::Met { homes, fence } if cluster.epoch() == epoch => cluster.met(&homes, fence),
+                Output::Met { .. } => {}
                 Output::Finished(summary) => return summary,
             }
         }
@@ -133,6 +145,11 @@ impl Cluster {
         let Some(table) = self.table() else { return BTreeSet::new() };
         let others = self.member_ids().into_iter().filter(|node| *node != self.me);
         others.filter(|node| !shared_homes(&table, self.me, *node).is_empty()).collect()
+    }
+
+    /// The homes that are compared with a node.
+    fn shared_with(&self, node: NodeId) -> BTreeSet<Home> {
+        self.table().map(|table| shared_homes(&table, self.me, node)).unwrap_or_default()
     }
 
     /// The last stamp that is compared now.
@@ -191,8 +208,9 @@ impl Cluster {
         Ok(Input::PeerPage { elements, last: false })
     }
 
-    /// Takes records from a peer. What it does not have whole is left for another time, or for another peer.
-    async fn pull(self: &Arc<Self>, peer: NodeId, ids: BTreeSet<RecordId>) -> Result<Input, CallError> {
+    /// Takes records from a peer, of homes that both own by the table of `epoch`. What it does not have whole is left for
+    /// another time, or for another peer.
+    async fn pull(self: &Arc<Self>, peer: NodeId, epoch: Epoch, ids: BTreeSet<RecordId>) -> Result<Input, CallError> {
         let mut pages =
             self.peers.bodies(peer, BodiesRequest { ids: ids.into_iter().collect() }, CALL_DEADLINE).await?;
         let mut pulled = BTreeSet::new();
@@ -205,9 +223,10 @@ impl Cluster {
             if records.is_empty() {
                 continue;
             }
+            self.local.metrics().repair_bodies.inc_by(records.len() as u64);
             let ids: Vec<_> = records.iter().map(|record| record.id).collect();
-            let stored = self.store_here(StoreRequest { role: proto::Role::Owned, records }).await;
-            let stored = stored.map_err(|refusal| CallError::Refused(format!("{refusal:?}")))?;
+            let stored = self.store_here(epoch, StoreRequest { role: proto::Role::Owned, records }).await;
+            let stored = stored.map_err(own_refusal)?;
             let is_here = |verdict: &Verdict| match verdict {
                 Verdict::Created(_) | Verdict::Exists(_) | Verdict::Erased => true,
                 Verdict::TooLarge(_) | Verdict::Ahead(_) | Verdict::Refused(_) => false,

@@ -3,10 +3,11 @@
 //! It carries out what [`cluster::replication::replay`] decides; a hint is forgotten only when that says so.
 
 use super::Cluster;
+use super::ask::own_refusal;
 use super::parcel;
 use crate::rpc::CallError;
 use ::cluster::replication::replay::{Input, Output, Place, Replay, Settings};
-use ::cluster::{Millis, NodeId};
+use ::cluster::{Epoch, Millis, NodeId};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -47,9 +48,7 @@ pub(crate) async fn run(cluster: Arc<Cluster>) {
     let mut machine = Replay::start(SETTINGS, table, cluster.now(), &mut out);
     loop {
         for output in std::mem::take(&mut out) {
-            if let Some(call) = carry_out(&cluster, output) {
-                work.push(call);
-            }
+            work.push(carry_out(&cluster, machine.epoch(), output));
         }
         let look_at = cluster.now() + LOOK_EVERY;
         let wake = machine.wake_at().map_or(look_at, |at| at.min(look_at));
@@ -70,16 +69,16 @@ pub(crate) async fn run(cluster: Arc<Cluster>) {
     }
 }
 
-fn carry_out(cluster: &Arc<Cluster>, output: Output) -> Option<BoxFuture<'static, Input>> {
+fn carry_out(cluster: &Arc<Cluster>, epoch: Epoch, output: Output) -> BoxFuture<'static, Input> {
     let this = Arc::clone(cluster);
-    Some(match output {
+    match output {
         Output::Read { after, limit } => Box::pin(async move { this.held(after, limit).await }),
         Output::Confirm { call, to, places } => Box::pin(async move {
             let confirmed = this.confirm_at(to, places).await;
             confirmed.map_or(Input::Failed { call, by: to }, |synced| Input::Confirmed { call, by: to, synced })
         }),
         Output::Store { call, to, places } => Box::pin(async move {
-            match this.replay_to(to, places).await {
+            match this.replay_to(to, epoch, places).await {
                 Ok((synced, takes_next)) => Input::Stored { call, by: to, synced, takes_next },
                 Err(_) => Input::Failed { call, by: to },
             }
@@ -90,7 +89,7 @@ fn carry_out(cluster: &Arc<Cluster>, output: Output) -> Option<BoxFuture<'static
             }
             Input::Tick
         }),
-    })
+    }
 }
 
 impl Cluster {
@@ -117,8 +116,13 @@ impl Cluster {
         Ok(ids.into_iter().zip(synced).filter(|(_, synced)| *synced).map(|(id, _)| id).collect())
     }
 
-    /// Sends hints to an owner. Returns what it has synced, and how many records it takes next.
-    async fn replay_to(&self, node: NodeId, places: BTreeSet<Place>) -> Result<(BTreeSet<RecordId>, usize), CallError> {
+    /// Sends hints to an owner by the table of `epoch`. Returns what it has synced, and how many records it takes next.
+    async fn replay_to(
+        &self,
+        node: NodeId,
+        epoch: Epoch,
+        places: BTreeSet<Place>,
+    ) -> Result<(BTreeSet<RecordId>, usize), CallError> {
         let hints = self.local.read(move |reader| {
             let hint = |(_, id): &Place| Ok(reader.hint(id)?.map(|record| parcel::to_wire(&record)));
             places.iter().map(hint).collect::<Result<Vec<_>, ReadError>>()
@@ -130,9 +134,9 @@ impl Cluster {
         let ids: Vec<_> = records.iter().map(|record| record.id).collect();
         let StoreReply { verdicts, takes_next } = if node == self.me {
             let request = StoreRequest { role: proto::Role::Owned, records };
-            self.store_here(request).await.map_err(|refusal| CallError::Refused(format!("{refusal:?}")))?
+            self.store_here(epoch, request).await.map_err(own_refusal)?
         } else {
-            let stored = self.peers.store(node, proto::Role::Owned, records, CALL_DEADLINE).await?;
+            let stored = self.peers.store(node, proto::Role::Owned, epoch, records, CALL_DEADLINE).await?;
             StoreReply { verdicts: stored.verdicts, takes_next: stored.takes_next }
         };
         let has = |verdict: &Verdict| matches!(verdict, Verdict::Created(_) | Verdict::Exists(_) | Verdict::Erased);

@@ -4,6 +4,7 @@
 
 use super::{Cluster, View};
 use crate::control::Control;
+use crate::metrics::Copies;
 use crate::rpc::CallError;
 use ::cluster::NodeId;
 use ::cluster::control;
@@ -30,6 +31,7 @@ impl Cluster {
         let homes_owned = self.table().map_or(0, |table| count(table.homes_of(self.me)));
         let raft = self.control.get().map(Control::metrics);
         let fit = |home: &Home| self.is_fit(self.me, *home);
+        let (shortfalls, lags) = self.shortfalls_and_lags();
         let homes_fit = self.table().map_or(0, |table| count(table.homes_of(self.me).filter(fit)));
         Report {
             node: self.me.0,
@@ -46,8 +48,19 @@ impl Cluster {
             homes_fit,
             records: counts.records(),
             hints: self.hint_counts(),
-            shortfalls: self.shortfalls(),
-            lags: self.lags(),
+            shortfalls,
+            lags,
+        }
+    }
+
+    /// How this node's copies stand, for whoever watches.
+    pub(super) fn copies_now(&self, hints: &[HomeHints]) -> Copies {
+        let (shortfalls, lags) = self.shortfalls_and_lags();
+        Copies {
+            lag_ms: lags.iter().map(|lag| (NodeId(lag.node).to_string(), lag.lag_ms)).collect(),
+            under_replicated: shortfalls.iter().map(|home| home.records).sum(),
+            hints: hints.iter().map(|home| home.hints).sum(),
+            is_leader: self.leader() == Some(self.me),
         }
     }
 
@@ -103,7 +116,7 @@ impl Cluster {
     }
 
     /// How many hints this node holds, by home.
-    fn hint_counts(&self) -> Vec<HomeHints> {
+    pub(super) fn hint_counts(&self) -> Vec<HomeHints> {
         let (reader, mut counts, mut after) = (self.local.reader(), BTreeMap::<Home, u64>::new(), None);
         if reader.counts().hints == 0 {
             return Vec::new();

@@ -3,11 +3,13 @@
 //! Whoever coordinates a query asks nodes for this, itself among them, and resolves what comes back. Nothing here knows
 //! which node ought to be asked.
 
-use api::database::Question;
+use super::hinted::{HINTS_READ_MAX, scan_hints};
+use super::told;
+use api::database::{Question, ReadError};
 use model::{Home, Stamp};
 use proto::ScanRequest;
 use std::sync::atomic::{AtomicBool, Ordering};
-use storage::store::{self, ReadError, Reader, Selector};
+use storage::store::{self, Reader, Selector};
 use storage::stored::StoredRecord;
 
 /// The most claims on one question that a read takes; more is an error that says so.
@@ -58,19 +60,45 @@ pub(crate) struct Scanned {
 #[derive(Debug)]
 pub(crate) enum ScanError {
     /// The store did not answer.
-    Read(ReadError),
+    Read(store::ReadError),
     /// Nobody waits for it any more.
     Abandoned,
+    /// More hints would have to be gone over than [`HINTS_READ_MAX`].
+    TooManyHints,
+    /// A hint is damaged on disk, and nobody knows of which question it is.
+    DamagedHint,
 }
 
-impl From<ReadError> for ScanError {
-    fn from(error: ReadError) -> Self {
+impl ScanError {
+    /// What whoever asked is told.
+    pub(crate) fn told(&self) -> ReadError {
+        let not_ready = |what: String| ReadError::NotReady { what };
+        match self {
+            Self::Read(error) => told(error),
+            Self::Abandoned => ReadError::Overloaded,
+            Self::TooManyHints => not_ready(format!(
+                "more than {HINTS_READ_MAX} records are kept for other nodes; ask again when they have them, or with \
+                 consistency=one"
+            )),
+            Self::DamagedHint => not_ready(
+                "a record kept for other nodes is damaged on disk; ask again when they have it, or with consistency=one"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+impl From<store::ReadError> for ScanError {
+    fn from(error: store::ReadError) -> Self {
         Self::Read(error)
     }
 }
 
-/// Scans this node's store. `abandoned` is looked at between questions.
+/// Scans this node's store: what it owns, or what it keeps for others. `abandoned` is looked at between questions.
 pub(crate) fn scan(reader: &Reader, request: &ScanRequest, abandoned: &AtomicBool) -> Result<Scanned, ScanError> {
+    if request.hints {
+        return scan_hints(reader, request, abandoned);
+    }
     let selector = selector(&request.selector);
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
     let mut after = request.after.as_ref().map(stored_question);
@@ -90,7 +118,7 @@ pub(crate) fn scan(reader: &Reader, request: &ScanRequest, abandoned: &AtomicBoo
                         scanned.found.push(found);
                     }
                     // There is room for it in a scan of its own.
-                    Err(ReadError::TooLarge(_)) if bytes_left < SCAN_BYTES_MAX => {
+                    Err(store::ReadError::TooLarge(_)) if bytes_left < SCAN_BYTES_MAX => {
                         scanned.looked_to = after.map(api_question);
                         return Ok(scanned);
                     }
@@ -110,7 +138,12 @@ pub(crate) fn scan(reader: &Reader, request: &ScanRequest, abandoned: &AtomicBoo
     }
 }
 
-fn claims(reader: &Reader, question: &store::Question, as_of: Stamp, bytes_max: u64) -> Result<Found, ReadError> {
+fn claims(
+    reader: &Reader,
+    question: &store::Question,
+    as_of: Stamp,
+    bytes_max: u64,
+) -> Result<Found, store::ReadError> {
     let found = reader.claims(&question.subject, &question.predicate, as_of, QUESTION_CLAIMS_MAX, bytes_max)?;
     let damaged = found.damaged.first().map(ToString::to_string);
     let claims = found.records.into_iter().map(|record| Held { record, hint: false }).collect();

@@ -4,9 +4,10 @@
 
 use super::ask::{fetch, verdict};
 use super::replays::synced;
-use super::scan::{self, ScanError};
+use super::scan;
 use super::{Cluster, parcel};
 use crate::rpc::{Caller, Service, Sink};
+use ::cluster::Epoch;
 use model::{Envelope, RecordId};
 use proto::limits::{FETCH_IDS_MAX, MESSAGE_BYTES_FULL, PAGE_ELEMENTS_MAX};
 use proto::{
@@ -55,10 +56,10 @@ impl Service for Calls {
         Ok(self.0.report())
     }
 
-    async fn store(&self, _: Caller, request: StoreRequest) -> Result<StoreReply, Refusal> {
+    async fn store(&self, caller: Caller, request: StoreRequest) -> Result<StoreReply, Refusal> {
         let this = Arc::clone(&self.0);
         // What was begun is finished, whether or not the caller still waits.
-        let stored = tokio::spawn(async move { this.store_here(request).await });
+        let stored = tokio::spawn(async move { this.store_here(caller.epoch, request).await });
         stored.await.unwrap_or_else(|_| Err(Refusal::Refused("the node is stopping".to_owned())))
     }
 
@@ -85,10 +86,8 @@ impl Service for Calls {
     async fn scan(&self, _: Caller, request: ScanRequest, mut pages: Sink<ScanPage>) -> Result<(), Refusal> {
         let fence_age_ms = self.0.fence_age_ms(&request.homes);
         let scanned = self.0.local.read_until(move |reader, abandoned| scan::scan(reader, &request, abandoned)).await;
-        let scanned = scanned.map_err(|error| Refusal::Refused(error.to_string()))?.map_err(|error| match error {
-            ScanError::Read(error) => refusal(&error),
-            ScanError::Abandoned => Refusal::Refused("nobody waits any more".to_owned()),
-        })?;
+        let scanned = scanned.map_err(|error| Refusal::Refused(error.to_string()))?;
+        let scanned = scanned.map_err(|error| Refusal::Refused(error.told().to_string()))?;
         let mut last = None;
         for found in scanned.found {
             let held = |held: scan::Held| Held { record: parcel::to_wire(&held.record), hint: held.hint };
@@ -150,8 +149,9 @@ impl Service for Calls {
 }
 
 impl Cluster {
-    /// Verifies records of another node and stores them: one rule for all, whoever sent them.
-    pub(super) async fn store_here(&self, request: StoreRequest) -> Result<StoreReply, Refusal> {
+    /// Verifies records of another node and stores them, if this node goes by the table that they were routed by when they
+    /// are about to be written: one rule for all, whoever sent them.
+    pub(super) async fn store_here(&self, epoch: Epoch, request: StoreRequest) -> Result<StoreReply, Refusal> {
         let StoreRequest { role, records } = request;
         let _permit = self.local.permit(records.len()).await.map_err(|error| Refusal::Refused(error.to_string()))?;
         let mut verdicts: Vec<Option<Verdict>> = vec![None; records.len()];
@@ -180,6 +180,7 @@ impl Cluster {
                 Err(refusal) => *slot = Some(Verdict::Refused(refusal.to_string())),
             }
         }
+        self.must_go_by(epoch)?;
         if role == proto::Role::Owned {
             self.changed(incoming.iter().map(|incoming| incoming.record.home()));
         }

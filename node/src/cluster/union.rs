@@ -47,7 +47,7 @@ pub(crate) fn unite<'a>(heard: Vec<Heard>, limit: usize, owners: impl Fn(Home) -
                 continue; // not everybody looked so far
             }
             let gathered = questions.entry(question).or_default();
-            gathered.claims.insert(node, claims);
+            gathered.claims.entry(node).or_default().extend(claims); // a node is heard of its hints and of what it owns
             damaged.map(|position| gathered.damaged.insert(node, position));
         }
     }

@@ -51,7 +51,7 @@ impl Cluster {
         envelopes: Vec<Envelope>,
         terms: SubmitTerms,
     ) -> Result<Verdicts, SubmitError> {
-        self.must_coordinate()?;
+        self.must_coordinate().map_err(|what| SubmitError::NotReady { what })?;
         if self.is_alone() {
             return self.local.write(envelopes, terms).await;
         }
@@ -93,11 +93,11 @@ impl Cluster {
         ack: Ack,
         permit: &Arc<Permit>,
     ) -> Result<Vec<(Vec<usize>, Verdicts)>, SubmitError> {
-        let members = self.member_ids();
         let stamps = self.local.stamps(records.len()).await?;
+        let (_, ways) = self.ways(records.iter().map(|(_, record)| record.home()));
         let mut groups: BTreeMap<Route, Group> = BTreeMap::new();
-        for ((place, record), stamp) in records.into_iter().zip(stamps) {
-            let group = groups.entry(self.route(record.home(), &members)).or_default();
+        for (((place, record), stamp), way) in records.into_iter().zip(stamps).zip(ways) {
+            let group = groups.entry(way).or_default();
             group.places.push(place);
             group.records.push(Stamped { record, stamp });
         }
@@ -150,11 +150,11 @@ impl Cluster {
                 match output {
                     Output::Store(node) => {
                         tally.ask(node);
-                        calls.push(self.send(node, proto::Role::Owned, Arc::clone(parcel)));
+                        calls.push(self.send((node, proto::Role::Owned), epoch, Arc::clone(parcel)));
                     }
                     Output::Hint { holder } => {
                         tally.ask(holder);
-                        calls.push(self.send(holder, proto::Role::Hint, Arc::clone(parcel)));
+                        calls.push(self.send((holder, proto::Role::Hint), epoch, Arc::clone(parcel)));
                     }
                     Output::Reply(outcome) => {
                         self.local.count_created(tally.created_assertions());
@@ -208,9 +208,7 @@ impl Cluster {
 
     /// The routes of a parcel's homes under the newest table, each once.
     fn routes(&self, parcel: &Parcel) -> (Epoch, Vec<Route>) {
-        let (epoch, members) = (self.epoch(), self.member_ids());
-        let mut routes: Vec<_> =
-            parcel.records().iter().map(|stamped| self.route(stamped.record.home(), &members)).collect();
+        let (epoch, mut routes) = self.ways(parcel.records().iter().map(|stamped| stamped.record.home()));
         routes.sort_unstable();
         routes.dedup();
         (epoch, routes)
@@ -218,11 +216,11 @@ impl Cluster {
 
     async fn send(
         self: &Arc<Self>,
-        node: NodeId,
-        role: proto::Role,
+        (node, role): (NodeId, proto::Role),
+        epoch: Epoch,
         parcel: Arc<Parcel>,
     ) -> (NodeId, Result<Vec<proto::Verdict>, crate::rpc::CallError>) {
-        let answer = self.store_at(node, role, &parcel, self.settings.write_deadline).await;
+        let answer = self.store_at((node, role), epoch, &parcel, self.settings.write_deadline).await;
         (node, answer)
     }
 

@@ -15,6 +15,7 @@
 //! - **Voters** are the first five of a founding list; its other members follow.
 
 mod failure;
+mod kept;
 #[expect(clippy::result_large_err, reason = "the error is openraft's")]
 mod machine;
 mod network;
@@ -28,6 +29,7 @@ mod wire;
 mod tests;
 
 pub use failure::Failure;
+pub use kept::{Kept, KeptEntry, Leadership};
 pub use network::{Answer, RaftPeers};
 pub use types::{COMMAND_BYTES_MAX, Settings, VOTERS_MAX};
 pub use wire::WireError;

@@ -22,6 +22,8 @@ pub(super) struct Road {
     pub(super) address: SocketAddr,
     /// Who listens there; nobody knows of an address that was only heard of.
     pub(super) to: Option<NodeId>,
+    /// The table that what is sent was routed by, if that is not the newest at the moment of sending.
+    pub(super) routed_by: Option<Epoch>,
     /// The newest placement table that anybody named, if it is newer than this node's, and who named it.
     pub(super) heard: watch::Sender<Option<(Epoch, NodeId)>>,
 }
@@ -57,7 +59,8 @@ impl Road {
         Q: Message + Clone + Sync,
         F: Future<Output = Result<T, Status>> + Send,
     {
-        let header = self.credentials.header(self.to);
+        let mut header = self.credentials.header(self.to);
+        header.epoch = self.routed_by.map_or(header.epoch, |epoch| epoch.0);
         let attempt = || send(request.clone().seal(&header));
         let carried = carry(self.courier.as_ref(), self.address, name, attempt);
         match timeout(deadline, carried).await {

@@ -1,8 +1,10 @@
 //! Stores to one peer, gathered: whatever waits goes as one message, several of them under way at once.
 //!
-//! It knows no connection: whoever starts it says how a message is sent. Every submission gets its own verdicts.
+//! Only what was routed by one placement table travels together. It knows no connection: whoever starts it says how a message
+//! is sent. Every submission gets its own verdicts.
 
 use super::error::CallError;
+use cluster::Epoch;
 use proto::limits::{MESSAGE_BYTES_FULL, STORE_RECORDS_MAX};
 use proto::{Record, Role, StoreReply, StoreRequest, Verdict};
 use std::future::Future;
@@ -41,6 +43,7 @@ pub(super) struct Gather {
 /// Records that travel in one message, and who waits for them.
 #[derive(Debug)]
 struct Parcel {
+    epoch: Epoch,
     records: Vec<Record>,
     bytes: usize,
     until: Instant,
@@ -49,10 +52,10 @@ struct Parcel {
 }
 
 impl Gather {
-    /// Starts gathering. `send` sends one message and has so much time for it.
+    /// Starts gathering. `send` sends one message, that was routed by the table of an epoch, and has so much time for it.
     pub(super) fn start<S, F>(role: Role, send: S) -> Self
     where
-        S: Fn(StoreRequest, Duration) -> F + Clone + Send + 'static,
+        S: Fn(Epoch, StoreRequest, Duration) -> F + Clone + Send + 'static,
         F: Future<Output = Result<StoreReply, CallError>> + Send + 'static,
     {
         let (waiting, parcels) = mpsc::channel(WAITING_MAX);
@@ -60,13 +63,18 @@ impl Gather {
         Self { waiting, room: Arc::new(Semaphore::new(UNITS_MAX as usize)) }
     }
 
-    /// Has records synced by the peer. Waits for room if much is under way.
-    pub(super) async fn store(&self, records: Vec<Record>, deadline: Duration) -> Result<Stored, CallError> {
+    /// Has records synced by the peer, routed by the table of `epoch`. Waits for room if much is under way.
+    pub(super) async fn store(
+        &self,
+        epoch: Epoch,
+        records: Vec<Record>,
+        deadline: Duration,
+    ) -> Result<Stored, CallError> {
         let until = Instant::now() + deadline;
         let bring = async {
             let mut answers = Vec::new();
             for records in split(records) {
-                answers.push(self.bring(records, until).await?);
+                answers.push(self.bring(epoch, records, until).await?);
             }
             let mut stored = Stored::default();
             for answer in answers {
@@ -81,6 +89,7 @@ impl Gather {
 
     async fn bring(
         &self,
+        epoch: Epoch,
         records: Vec<Record>,
         until: Instant,
     ) -> Result<oneshot::Receiver<Result<Stored, CallError>>, CallError> {
@@ -88,7 +97,7 @@ impl Gather {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(UNITS_MAX).min(UNITS_MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(units).await.or(Err(ended()))?;
         let (answer, answered) = oneshot::channel();
-        let parcel = Parcel { records, bytes, until, answer, _room: room };
+        let parcel = Parcel { epoch, records, bytes, until, answer, _room: room };
         self.waiting.send(parcel).await.or(Err(ended()))?;
         Ok(answered)
     }
@@ -123,7 +132,7 @@ fn fits(records: usize, bytes: usize) -> bool {
 /// Sends what is brought, until nobody can bring anything any more and all is answered.
 async fn run<S, F>(role: Role, mut parcels: mpsc::Receiver<Parcel>, send: S)
 where
-    S: Fn(StoreRequest, Duration) -> F + Clone + Send + 'static,
+    S: Fn(Epoch, StoreRequest, Duration) -> F + Clone + Send + 'static,
     F: Future<Output = Result<StoreReply, CallError>> + Send + 'static,
 {
     let mut under_way = JoinSet::new();
@@ -150,11 +159,11 @@ where
 
 /// What goes as one message: the first parcel and as many as fit of those that wait. The one that does not fit is second.
 fn fill(first: Parcel, parcels: &mut mpsc::Receiver<Parcel>) -> (Vec<Parcel>, Option<Parcel>) {
-    let (mut records, mut bytes) = (first.records.len(), first.bytes);
+    let (epoch, mut records, mut bytes) = (first.epoch, first.records.len(), first.bytes);
     let mut load = vec![first];
     while let Ok(parcel) = parcels.try_recv() {
         (records, bytes) = (records + parcel.records.len(), bytes + parcel.bytes);
-        if !fits(records, bytes) {
+        if !fits(records, bytes) || parcel.epoch != epoch {
             return (load, Some(parcel));
         }
         load.push(parcel);
@@ -165,15 +174,18 @@ fn fill(first: Parcel, parcels: &mut mpsc::Receiver<Parcel>) -> (Vec<Parcel>, Op
 /// Sends one message and gives every parcel its verdicts. Parcels that nobody waits for any more stay behind.
 async fn deliver<S, F>(role: Role, load: Vec<Parcel>, send: S)
 where
-    S: Fn(StoreRequest, Duration) -> F,
+    S: Fn(Epoch, StoreRequest, Duration) -> F,
     F: Future<Output = Result<StoreReply, CallError>>,
 {
     let mut load: Vec<Parcel> = load.into_iter().filter(|parcel| !parcel.answer.is_closed()).collect();
-    let Some(until) = load.iter().map(|parcel| parcel.until).max() else { return };
+    let Some((epoch, until)) = load.iter().map(|parcel| (parcel.epoch, parcel.until)).max_by_key(|(_, until)| *until)
+    else {
+        return;
+    };
     let counts: Vec<usize> = load.iter().map(|parcel| parcel.records.len()).collect();
     let records: Vec<Record> = load.iter_mut().flat_map(|parcel| parcel.records.drain(..)).collect();
     let count = records.len();
-    let reply = send(StoreRequest { role, records }, until.saturating_duration_since(Instant::now())).await;
+    let reply = send(epoch, StoreRequest { role, records }, until.saturating_duration_since(Instant::now())).await;
     let reply = reply.and_then(|reply| match reply.verdicts.len() {
         found if found == count => Ok(reply),
         found => Err(CallError::Malformed(format!("{found} verdicts on {count} records"))),
@@ -223,7 +235,7 @@ mod tests {
 
         fn gather(&self) -> Arc<Gather> {
             let peer = self.clone();
-            Arc::new(Gather::start(Role::Owned, move |request, _| peer.clone().answer(request)))
+            Arc::new(Gather::start(Role::Owned, move |_, request, _| peer.clone().answer(request)))
         }
 
         async fn answer(self, request: StoreRequest) -> Result<StoreReply, CallError> {
@@ -238,6 +250,7 @@ mod tests {
         }
     }
 
+    const EPOCH: Epoch = Epoch(1);
     const SOON: Duration = Duration::from_secs(60);
 
     /// Brings one record a store, all at once, and returns the answers.
@@ -245,7 +258,7 @@ mod tests {
         let mut tasks = JoinSet::new();
         for number in numbers {
             let gather = Arc::clone(gather);
-            tasks.spawn(async move { gather.store(vec![record(number, 10)], SOON).await });
+            tasks.spawn(async move { gather.store(EPOCH, vec![record(number, 10)], SOON).await });
             tokio::task::yield_now().await;
         }
         until_all_wait().await;
@@ -283,23 +296,40 @@ mod tests {
     async fn a_long_store_travels_in_parts_and_comes_back_whole() {
         let peer = Peer::new(100);
         let records: Vec<Record> = (0..9).map(|number| record(number, MESSAGE_BYTES_FULL / 3)).collect();
-        let stored = peer.gather().store(records, SOON).await.unwrap();
+        let stored = peer.gather().store(EPOCH, records, SOON).await.unwrap();
         let expected: Vec<_> = (0..9).map(|number| Verdict::Created(Stamp::from_bits(number))).collect();
         assert_eq!((stored.verdicts, peer.sizes()), (expected, vec![2, 2, 2, 2, 1]));
         let peer = Peer::new(100);
         let many = vec![record(1, 1); STORE_RECORDS_MAX + 1];
-        assert_eq!(peer.gather().store(many, SOON).await.unwrap().verdicts.len(), STORE_RECORDS_MAX + 1);
+        assert_eq!(peer.gather().store(EPOCH, many, SOON).await.unwrap().verdicts.len(), STORE_RECORDS_MAX + 1);
         assert_eq!(peer.sizes(), [STORE_RECORDS_MAX, 1]);
+    }
+
+    #[tokio::test]
+    async fn what_was_routed_by_different_tables_travels_apart_under_its_own_epoch() {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let book = Arc::clone(&sent);
+        let gather = Arc::new(Gather::start(Role::Owned, move |epoch: Epoch, request: StoreRequest, _| {
+            book.lock().unwrap().push((epoch.0, request.records.len()));
+            let verdicts = request.records.iter().map(|record| Verdict::Created(record.stamp)).collect();
+            std::future::ready(Ok(StoreReply { verdicts, takes_next: 1 }))
+        }));
+        let store = |epoch| gather.store(Epoch(epoch), vec![record(1, 10)], SOON);
+        let (one, two, three) = tokio::join!(biased; store(1), store(1), store(2));
+        assert!(one.is_ok() && two.is_ok() && three.is_ok());
+        let mut sent = sent.lock().unwrap().clone();
+        sent.sort_unstable();
+        assert_eq!(sent, [(1, 2), (2, 1)]);
     }
 
     #[tokio::test]
     async fn whoever_waits_too_long_is_told_and_holds_up_nobody() {
         let peer = Peer::new(0);
         let gather = peer.gather();
-        let hasty = gather.store(vec![record(1, 10)], Duration::from_millis(1)).await;
+        let hasty = gather.store(EPOCH, vec![record(1, 10)], Duration::from_millis(1)).await;
         assert_eq!(hasty, Err(CallError::Deadline));
         peer.lets.add_permits(10);
-        assert!(gather.store(vec![record(2, 10)], SOON).await.is_ok());
+        assert!(gather.store(EPOCH, vec![record(2, 10)], SOON).await.is_ok());
     }
 
     #[tokio::test]
@@ -311,7 +341,7 @@ mod tests {
         let mut tasks = JoinSet::new();
         for _ in 0..fitting + 5 {
             let gather = Arc::clone(&gather);
-            tasks.spawn(async move { gather.store(vec![record(1, large)], SOON).await });
+            tasks.spawn(async move { gather.store(EPOCH, vec![record(1, large)], SOON).await });
         }
         until_all_wait().await;
         assert!(gather.room.available_permits() < large / UNIT);
@@ -324,12 +354,12 @@ mod tests {
     async fn a_failure_is_told_to_everybody_in_the_message() {
         let refused = CallError::Refused("no room".to_owned());
         let answer = refused.clone();
-        let gather = Arc::new(Gather::start(Role::Hint, move |_, _| std::future::ready(Err(answer.clone()))));
+        let gather = Arc::new(Gather::start(Role::Hint, move |_, _, _| std::future::ready(Err(answer.clone()))));
         for stored in stores(&gather, 0..9).await.join_all().await {
             assert_eq!(stored, Err(refused.clone()));
         }
-        let short = |_, _| std::future::ready(Ok(StoreReply { verdicts: Vec::new(), takes_next: 1 }));
-        let stored = Gather::start(Role::Hint, short).store(vec![record(1, 1)], SOON).await;
+        let short = |_, _, _| std::future::ready(Ok(StoreReply { verdicts: Vec::new(), takes_next: 1 }));
+        let stored = Gather::start(Role::Hint, short).store(EPOCH, vec![record(1, 1)], SOON).await;
         assert_eq!(stored, Err(CallError::Malformed("0 verdicts on 1 records".to_owned())));
     }
 }

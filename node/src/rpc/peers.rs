@@ -173,7 +173,8 @@ impl Peers {
         peer.road.ask("report", Demand::Member, deadline, ReportRequest, send).await
     }
 
-    /// Has a node sync records, at least one. They travel together with what others store there at the same time; see
+    /// Has a node sync records, at least one, which were routed by the table of `epoch`: a node that goes by another one
+    /// refuses them. They travel together with what others store there at the same time; see
     /// [`CallError::nothing_was_done`] for what an error leaves open, of each record by itself.
     ///
     /// # Errors
@@ -183,6 +184,7 @@ impl Peers {
         &self,
         to: NodeId,
         role: Role,
+        epoch: Epoch,
         records: Vec<Record>,
         deadline: Duration,
     ) -> Result<Stored, CallError> {
@@ -191,7 +193,7 @@ impl Peers {
             Role::Owned => &peer.owned,
             Role::Hint => &peer.hints,
         };
-        gather.store(records, deadline).await
+        gather.store(epoch, records, deadline).await
     }
 
     /// Asks which ids a node has synced as an owner. An answer has as many as were asked for.
@@ -318,6 +320,7 @@ impl Peers {
             courier: Arc::clone(&self.0.world.courier),
             address,
             to,
+            routed_by: None,
             heard: self.0.heard.clone(),
         }
     }
@@ -338,8 +341,8 @@ impl Peer {
         let lines = Lines::to(road.address, &world.network);
         let gather = |role| {
             let (road, bulk) = (road.clone(), lines.bulk.clone());
-            Gather::start(role, move |request, deadline| {
-                let (road, bulk) = (road.clone(), bulk.clone());
+            Gather::start(role, move |epoch, request, deadline| {
+                let (road, bulk) = (Road { routed_by: Some(epoch), ..road.clone() }, bulk.clone());
                 async move {
                     let send = |wire| {
                         let mut client = data(&bulk);

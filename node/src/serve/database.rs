@@ -14,6 +14,7 @@ use api::database::{
 use model::record::Subject;
 use model::{Envelope, RecordId};
 use std::error::Error;
+use std::num::NonZeroU8;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -132,6 +133,10 @@ impl Database for Shared {
 
     fn cluster(&self) -> Pending<'_, Result<api::database::Cluster, ReadError>> {
         Box::pin(async { Ok(self.0.cluster.described()) })
+    }
+
+    fn set_replication_factor(&self, copies: NonZeroU8) -> Pending<'_, Result<(), ReadError>> {
+        Box::pin(self.0.cluster.set_replication_factor(copies))
     }
 
     fn nodes(&self) -> Pending<'_, Result<Vec<NodeView>, ReadError>> {

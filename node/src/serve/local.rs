@@ -4,8 +4,10 @@
 
 use super::gate::{Passed, Submission, Then, Verdicts};
 use super::lanes::Lanes;
+pub(crate) use super::state::ClockWord;
 use super::state::NodeState;
 use super::writer::{Job, WriterQueue};
+use crate::metrics::Metrics;
 use crate::world::Broken;
 use api::database::{SubmitError, SubmitTerms};
 use model::{Envelope, Home, RecordId, Stamp};
@@ -81,7 +83,7 @@ impl Local {
 
     async fn stamp(&self) -> Result<Stamp, SubmitError> {
         for _ in 0..STAMP_ATTEMPTS_MAX {
-            if let Some(trouble) = self.state.clock_trouble() {
+            if let Some(trouble) = self.state.clock_trouble().or_else(|| self.clock_unheard()) {
                 return Err(SubmitError::NotReady { what: format!("clock: {trouble}") });
             }
             match self.stamper.stamp(self.state.clock.wall_ms()) {
@@ -95,6 +97,24 @@ impl Local {
             }
         }
         Err(SubmitError::Overloaded)
+    }
+
+    /// Notes what others say of this node's clock; a node alone has nobody to say so.
+    pub(crate) fn note_clock_word(&self, word: ClockWord) {
+        let before = self.state.set_clock_word(word);
+        if before != word {
+            tracing::info!(?word, "what others say of this machine's clock");
+        }
+    }
+
+    /// Why nothing is stamped though the clock seems in order: others have found it wrong last, or nobody has spoken yet.
+    pub(crate) fn clock_unheard(&self) -> Option<String> {
+        let why = match self.state.clock_word() {
+            ClockWord::Right => return None,
+            ClockWord::Unheard => "no other node has found it right since this one started",
+            ClockWord::Wrong => "most other nodes were too far from it; set this machine's clock",
+        };
+        Some(why.to_owned())
     }
 
     /// Runs a read in a free lane.
@@ -117,6 +137,11 @@ impl Local {
     /// Stops the node: what it kept can no longer be told.
     pub(crate) fn stop_for_good(&self, error: &dyn std::error::Error) {
         self.state.stop_for_good(super::chain(error));
+    }
+
+    /// Where the node counts.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.state.metrics
     }
 
     /// Counts assertions that are new to the cluster.

@@ -42,7 +42,7 @@ use local::Local;
 use maintenance::Caretaker;
 use model::AgentId;
 use reserve::Reserve;
-use state::NodeState;
+use state::{ClockWord, NodeState};
 use std::error::Error;
 use std::future::Future;
 use std::io;
@@ -165,6 +165,7 @@ impl Node {
         opening::tell(&report);
         if settings.accept_clock_jump {
             appender.clock().accept_jump(clock.wall_ms(), millis(clock.monotonic()));
+            state.set_clock_word(ClockWord::Right);
         }
         workers.settle().await;
 
@@ -272,6 +273,7 @@ fn start_loops(
         scrub_bytes_per_second: settings.scrub_bytes_per_second,
     };
     let writer = Writer {
+        clock_word: ClockWord::Unheard,
         appender,
         reader: reader.clone(),
         state: Arc::clone(state),

@@ -5,12 +5,24 @@ use crate::metrics::Metrics;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
+/// What others say of this node's wall clock: a clock that was wrong before the node started cannot tell so by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClockWord {
+    /// Nothing yet. No stamp is given and no ceiling reserved: a ceiling in the future could not be undone.
+    Unheard,
+    /// Most of those that were heard last agree with it; or the node is alone; or its operator accepted the clock.
+    Right,
+    /// Most of them do not agree. As if unheard.
+    Wrong,
+}
+
 /// Shared by the writer, the maintenance and the HTTP interface.
 #[derive(Debug)]
 pub(super) struct NodeState {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
     clock_trouble: Mutex<Option<String>>,
+    clock_word: Mutex<ClockWord>,
     disk_full: Mutex<bool>,
     fatal: watch::Sender<Option<String>>,
 }
@@ -18,7 +30,19 @@ pub(super) struct NodeState {
 impl NodeState {
     pub(super) fn new(clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         let (fatal, _) = watch::channel(None);
-        Self { clock, metrics, clock_trouble: Mutex::new(None), disk_full: Mutex::new(false), fatal }
+        let clock_trouble = Mutex::new(None);
+        let clock_word = Mutex::new(ClockWord::Unheard);
+        Self { clock, metrics, clock_trouble, clock_word, disk_full: Mutex::new(false), fatal }
+    }
+
+    /// The last word on the clock.
+    pub(super) fn clock_word(&self) -> ClockWord {
+        *self.clock_word.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the last word on the clock; the one before is returned.
+    pub(super) fn set_clock_word(&self, word: ClockWord) -> ClockWord {
+        std::mem::replace(&mut *self.clock_word.lock().unwrap_or_else(PoisonError::into_inner), word)
     }
 
     /// What is wrong with the clock, in words; nothing if it can be trusted.

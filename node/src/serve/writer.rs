@@ -6,7 +6,7 @@
 use super::chain;
 use super::gate::Verdicts;
 use super::reserve::Reserve;
-use super::state::NodeState;
+use super::state::{ClockWord, NodeState};
 use crate::world::Workers;
 use api::database::{Durable, EraseError, Erasure, Outcome, Receipt, SubmitError, SubmitTerms};
 use model::{AgentId, Body, Code, Home, Record, RecordId, Refusal, Timestamp};
@@ -58,6 +58,8 @@ pub(super) struct Writer {
     pub(super) appender: Appender,
     pub(super) reader: Reader,
     pub(super) state: Arc<NodeState>,
+    /// The word on the clock that was the last when it was looked at last.
+    pub(super) clock_word: ClockWord,
     /// The key under which erasures are recorded: the node's own, since its operator asked for them.
     pub(super) eraser: AgentId,
     /// Room that must be left on the disks, so that neither log nor index ever meets a full one.
@@ -90,7 +92,6 @@ impl Writer {
 
     /// Does the jobs in order, neighbouring writes together.
     async fn perform(&mut self, jobs: &mut Vec<Job>) {
-        self.check_clock();
         let mut waiting = Waiting::default();
         for job in jobs.drain(..) {
             match job {
@@ -139,9 +140,9 @@ impl Writer {
         if replies.is_empty() {
             return;
         }
-        let reserved = match self.trouble() {
-            Some(trouble) => Err(trouble),
-            None => self.appender.reserve(self.state.clock.wall_ms()).map_err(|error| {
+        let reserved = match self.time_to_write() {
+            Err(trouble) => Err(trouble),
+            Ok(wall_ms) => self.appender.reserve(wall_ms).map_err(|error| {
                 self.note(Some(&error));
                 refused(&error)
             }),
@@ -161,10 +162,10 @@ impl Writer {
         let (incoming, replies): (Vec<_>, Vec<_>) = merges.into_iter().unzip();
         let incoming: Vec<_> = incoming.into_iter().flatten().collect();
         let written = f64::from(u32::try_from(incoming.len()).unwrap_or(u32::MAX));
-        let merged = match self.trouble() {
-            Some(trouble) => Err(trouble),
-            None => {
-                let merged = self.appender.merge(incoming, self.state.clock.wall_ms());
+        let merged = match self.time_to_write() {
+            Err(trouble) => Err(trouble),
+            Ok(wall_ms) => {
+                let merged = self.appender.merge(incoming, wall_ms);
                 self.note(merged.as_ref().err());
                 merged.map_err(|error| refused(&error))
             }
@@ -208,18 +209,31 @@ impl Writer {
 
     /// Lets the time of queries go on while nobody writes.
     fn keep_time(&mut self) {
-        if self.state.clock_trouble().is_none() && !self.reserve.is_short() {
-            let kept = self.appender.keep_time(self.state.clock.wall_ms());
+        let wall_ms = self.check_clock();
+        let is_trusted = self.state.clock_word() == ClockWord::Right && self.state.clock_trouble().is_none();
+        if is_trusted && !self.reserve.is_short() {
+            let kept = self.appender.keep_time(wall_ms);
             if let Err(error @ AppendError::Log(LogError::Stopped(_))) = &kept {
                 self.state.stop_for_good(chain(error));
             }
         }
     }
 
-    fn check_clock(&mut self) {
-        let (wall_ms, monotonic) = (self.state.clock.wall_ms(), self.state.clock.monotonic());
-        let health = self.appender.clock().health(wall_ms, millis(monotonic));
+    /// The wall clock, looked at. One that was wrong when the node started, and was put right since, left the monotonic
+    /// clock: it is others who know that it is right now.
+    fn check_clock(&mut self) -> u64 {
+        let (wall_ms, monotonic_ms) = (self.state.clock.wall_ms(), millis(self.state.clock.monotonic()));
+        let word = self.state.clock_word();
+        let before = std::mem::replace(&mut self.clock_word, word);
+        let mut clock = self.appender.clock();
+        if word == ClockWord::Right && before != word {
+            clock.measure(wall_ms, monotonic_ms);
+        }
+        let health = clock.health(wall_ms, monotonic_ms);
+        clock.doubt_wall(word != ClockWord::Right || health.is_err());
+        drop(clock);
         self.state.set_clock_trouble(health.err().map(|error| error.to_string()));
+        wall_ms
     }
 
     /// Makes the records of several submissions durable together and answers each.
@@ -269,22 +283,23 @@ impl Writer {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        if let Some(trouble) = self.trouble() {
-            return Err(trouble);
-        }
-        let appended = self.appender.append(records, self.state.clock.wall_ms());
+        let wall_ms = self.time_to_write()?;
+        let appended = self.appender.append(records, wall_ms);
         self.note(appended.as_ref().err());
         appended.map_err(|error| refused(&error))
     }
 
-    /// Why nothing may be written now.
-    fn trouble(&self) -> Option<SubmitError> {
+    /// The wall clock, or why nothing may be written now.
+    fn time_to_write(&mut self) -> Result<u64, SubmitError> {
+        let wall_ms = self.check_clock();
         if self.reserve.is_short() {
             self.state.set_disk_full(true);
-            return Some(SubmitError::DiskFull);
+            return Err(SubmitError::DiskFull);
         }
-        let trouble = self.state.clock_trouble()?;
-        Some(SubmitError::NotReady { what: format!("clock: {trouble}") })
+        match self.state.clock_trouble() {
+            Some(trouble) => Err(SubmitError::NotReady { what: format!("clock: {trouble}") }),
+            None => Ok(wall_ms),
+        }
     }
 
     /// Keeps the node's condition in step with what an append met.

@@ -107,7 +107,8 @@ settings! {
     cluster_key_file: Option<PathBuf> = "", "cluster_key_file", Kind::Path;
     /// Where this node stands: copies are spread over zones.
     zone: Option<Zone> = "", "zone", Kind::Name;
-    /// On how many nodes each claim is kept, where there are as many.
+    /// On how many nodes each claim is kept, where there are as many. It counts when the cluster is founded; `stemedb settings`
+    /// changes it later.
     replication_factor: u64 = "2", "replication_factor", Kind::Count { min: 1, max: 7 };
     /// How long a shutdown waits for requests in flight before it ends them.
     shutdown_deadline_ms: u64 = "10s", "shutdown_deadline_ms", Kind::Millis { min: 0, max: 600_000 };
@@ -165,8 +166,9 @@ settings! {
     http_page_max: u64 = "1000", "http.page_max", Kind::Count { min: 1, max: 100_000 };
     /// How log lines look: for people or one JSON object a line.
     logging_format: LogFormat = "text", "logging.format", Kind::Word(LogFormat::WORDS);
-    /// Which log lines are written, as `level` or `target=level`, comma-separated.
-    logging_filter: String = "info", "logging.filter", Kind::Text;
+    /// Which log lines are written, as `level` or `target=level`, comma-separated. The library of the control plane is off
+    /// unless it is asked for: it tells of every heartbeat; who leads, the node itself says.
+    logging_filter: String = "info,openraft=off", "logging.filter", Kind::Text;
 }
 
 impl Setting {

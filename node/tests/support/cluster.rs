@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// The longest a cluster may take for anything before a test calls it lost.
@@ -42,8 +43,8 @@ pub struct Cluster {
 impl Cluster {
     /// Starts so many nodes and waits until they are one cluster.
     pub fn start(nodes: usize) -> Self {
-        for attempt in 0..TRIES {
-            let mut cluster = Self::prepare(nodes, attempt);
+        for _ in 0..TRIES {
+            let mut cluster = Self::prepare(nodes);
             (0..nodes).for_each(|node| cluster.run(node));
             let mut taken = false;
             until("the nodes are one cluster", || {
@@ -58,9 +59,9 @@ impl Cluster {
     }
 
     /// Places for so many nodes, none of which runs yet.
-    pub fn prepare(nodes: usize, attempt: u32) -> Self {
+    pub fn prepare(nodes: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let base = free_ports(nodes, attempt);
+        let base = free_ports(nodes);
         let ground = Ground::prepare(Some(&folder.path().join("nodes")), Some(base), nodes).unwrap();
         let places = ground.places().to_vec();
         let client = |url: String| Client::new(&url).unwrap();
@@ -148,6 +149,12 @@ impl Cluster {
         Ok(status.map_err(|failure| failure.to_string())?["cluster"].clone())
     }
 
+    /// The metrics of a node, as text.
+    pub fn metrics(&self, node: usize) -> String {
+        let reply = self.admins[node].get("/metrics", &[]).unwrap();
+        String::from_utf8(reply.body).unwrap()
+    }
+
     /// Whether a node is ready, and if not, what it says.
     pub fn ready(&self, node: usize) -> Result<(), String> {
         let reply = self.clients[node].get("/v1/ready", &[]).map_err(|failure| failure.to_string())?;
@@ -208,9 +215,12 @@ pub fn until<E: std::fmt::Display>(what: &str, mut look: impl FnMut() -> Result<
     }
 }
 
-/// The first of the ports for so many nodes, all of which could be bound a moment ago.
-fn free_ports(nodes: usize, attempt: u32) -> u16 {
-    let first = std::process::id().wrapping_add(attempt.wrapping_mul(7_919));
+/// The first of the ports for so many nodes, all of which could be bound a moment ago, and none of which another cluster of
+/// this process was given lately.
+fn free_ports(nodes: usize) -> u16 {
+    static CLUSTERS_SO_FAR: AtomicU32 = AtomicU32::new(0);
+    let so_far = CLUSTERS_SO_FAR.fetch_add(1, Ordering::Relaxed);
+    let first = std::process::id().wrapping_add(so_far.wrapping_mul(7_919));
     let bases = (0..CLUSTERS).map(|step| FIRST_PORT + first.wrapping_add(step) % CLUSTERS * PORTS_A_CLUSTER);
     let mut bases = bases.map(|base| u16::try_from(base).unwrap());
     let is_free =

@@ -57,7 +57,7 @@ pub struct ScanRequest {
     pub homes: Homes,
     /// Only what is stamped at or before it.
     pub as_of: Stamp,
-    /// Also what is held as a hint.
+    /// What is held as a hint, in the place of what is held as an owner. Questions of an agent are all questions then.
     pub hints: bool,
 }
 

@@ -1423,7 +1423,7 @@ pub struct ScanRequest {
     /// Only what is stamped at or before it.
     #[prost(fixed64, tag = "10")]
     pub as_of: u64,
-    /// Also what is held as a hint.
+    /// What is held as a hint, in the place of what is held as an owner. Questions of an agent are all questions then.
     #[prost(bool, tag = "11")]
     pub hints: bool,
     #[prost(oneof = "scan_request::Selector", tags = "2, 3, 4, 5, 6")]

@@ -10,7 +10,7 @@ mod policy;
 mod workload;
 
 pub use author::Author;
-pub use choice::{AVOIDED, Choice};
+pub use choice::{CHECK_DEADLINE, CHECK_EVERY, Choice};
 pub use http::{Answer, Http, Lost, Request};
 pub use policy::{ATTEMPT_DEADLINE, PAUSES, write};
 pub use workload::{Workload, run};

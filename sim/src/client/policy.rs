@@ -31,7 +31,7 @@ pub async fn write(
             tokio::time::sleep(pause).await;
         }
         let began = now();
-        let node = choice.from(start, began);
+        let node = choice.from(start);
         let Some(to) = nodes.get(node) else { break };
         start = (node + 1) % nodes.len();
         let answer = http.ask(*to, Request::post("/v1/assert", body.clone()), ATTEMPT_DEADLINE).await;

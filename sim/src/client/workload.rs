@@ -18,6 +18,8 @@ use tokio::sync::Semaphore;
 
 /// The most writes of one client that are under way at once; further ones are left out.
 const UNDER_WAY_MAX: usize = 64;
+/// One claim in so many is signed twice, and both envelopes of it are written at once, to different nodes.
+const SIGNED_TWICE: u64 = 16;
 /// How many authors there are; each claim is by one of them.
 const AUTHORS: u64 = 4;
 
@@ -49,6 +51,7 @@ pub async fn run(
 ) {
     let authors: Vec<_> = (0..AUTHORS).map(Author::numbered).collect();
     let (under_way, choice) = (Arc::new(Semaphore::new(UNDER_WAY_MAX)), Choice::among(nodes.len()));
+    tokio::spawn(choice.clone().check(http.clone(), Arc::clone(&nodes)));
     for number in 0_u64.. {
         tokio::time::sleep(chance.between(workload.every / 2, workload.every * 3 / 2)).await;
         let Ok(permit) = Arc::clone(&under_way).try_acquire_owned() else { continue };
@@ -59,10 +62,17 @@ pub async fn run(
         let length = usize::try_from(1 + chance.below(workload.value_bytes_max)).unwrap_or(1);
         let value = format!("{:016x}{number:08}{}", chance.draw(), "x".repeat(length));
         let record = author.claim(&subject, "says", &value, EPOCH_MS + number);
+        let twice = (chance.below(SIGNED_TWICE) == 0).then(|| author.sign_again(&record, number));
         let start = chance.index(nodes.len());
         let (http, nodes, choice, history) = (http.clone(), Arc::clone(&nodes), choice.clone(), history.clone());
         tokio::spawn(async move {
-            write(&http, &nodes, &choice, start, record, &history).await;
+            let first = write(&http, &nodes, &choice, start, record, &history);
+            let second = async {
+                if let Some(record) = twice {
+                    write(&http, &nodes, &choice, start + 1, record, &history).await;
+                }
+            };
+            tokio::join!(biased; first, second);
             drop(permit);
         });
     }

@@ -47,11 +47,13 @@ struct State {
     lives: u64,
     stop: bool,
     stall: Duration,
+    /// Whether the process is started with `--accept-clock-jump`.
+    accepts_clock: bool,
 }
 
 impl Host {
     pub(super) fn new(address: IpAddr, surroundings: Surroundings, settings: Settings, cuts: Cuts) -> Self {
-        let state = State { process: Process::Off, lives: 0, stop: false, stall: Duration::ZERO };
+        let state = State { process: Process::Off, lives: 0, stop: false, stall: Duration::ZERO, accepts_clock: false };
         Self { address, surroundings, settings, cuts, state: Mutex::new(state), asked: Notify::new() }
     }
 
@@ -63,6 +65,11 @@ impl Host {
     pub(super) fn set(&self, process: Process) {
         let mut state = self.state();
         (state.process, state.stop, state.stall) = (process, false, Duration::ZERO);
+    }
+
+    /// Makes the next process start with its clock accepted as it is.
+    pub(super) fn accept_clock(&self) {
+        self.state().accepts_clock = true;
     }
 
     /// Asks the process to stop in order.
@@ -79,20 +86,21 @@ impl Host {
 
     /// One process, from its start to its end; nothing if the host is off.
     pub(super) async fn live(self: Arc<Self>) {
-        let life = {
+        let (life, accept_clock_jump) = {
             let mut state = self.state();
             if state.process != Process::Starting {
                 return;
             }
             state.lives += 1;
-            state.lives
+            (state.lives, std::mem::take(&mut state.accepts_clock))
         };
+        let settings = Settings { accept_clock_jump, ..self.settings.clone() };
         let key_file = self.settings.cluster_key_file.as_deref();
         key_file.into_iter().for_each(|file| {
             self.surroundings.disk.install(file, CLUSTER_KEY.as_bytes()).ok(); // a node without its key does not start
         });
         let world = self.surroundings.world(self.address, &self.cuts, life);
-        let end = match Node::start_in(&self.settings, world).await {
+        let end = match Node::start_in(&settings, world).await {
             Err(error) => Process::Ended(chain(&error)),
             Ok(node) => {
                 self.state().process = Process::Up;

@@ -5,6 +5,7 @@
 
 mod host;
 mod links;
+mod network;
 mod probe;
 mod stall;
 
@@ -14,9 +15,10 @@ use crate::chance::Chance;
 use crate::client::{Answer, Http, Lost, Request, Workload, run as work};
 use crate::history::History;
 use crate::trace::Now;
-use crate::world::{Cuts, EPOCH_MS, Forecast, HostDisk, Surroundings, Timing};
+use crate::world::{Cuts, Forecast, HostDisk, Surroundings, Timing};
 use host::Host;
 use links::{Link, Links};
+use network::simulation;
 use node::settings::{Host as AdvertisedHost, Seeds, Settings};
 use node::world::Network;
 use probe::{Asked, Probe};
@@ -24,7 +26,7 @@ use stall::STEP;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 use storage::disk::Crash;
 use turmoil::Sim;
 
@@ -38,8 +40,6 @@ const RPC_PORT: u16 = 18182;
 const GOSSIP_PORT: u16 = 18183;
 /// Where the operator put the cluster's key.
 const KEY_FILE: &str = "/etc/stemedb/cluster.key";
-/// How many packets a socket holds that its owner has not read.
-const SOCKET_PACKETS_MAX: usize = 4096;
 /// The size of a log segment: the smallest that may be set, since each is filled with zeros when it is made.
 pub(crate) const LOG_SEGMENT_BYTES: u32 = 1 << 20;
 /// Where a node keeps everything.
@@ -52,14 +52,21 @@ pub(crate) const WAL_DIR: &str = "/data/wal";
 pub struct Shape {
     /// How many nodes.
     pub nodes: usize,
+    /// Whether the faults begin when the cluster is founded and clients write, and it must serve at the end. Else they begin
+    /// with nothing started, and nobody writes.
+    pub is_founded: bool,
     /// How many clients.
     pub clients: usize,
     /// What each client does.
     pub workload: Workload,
-    /// The least time that a packet is under way. In whole milliseconds, as the next.
+    /// The least time that a packet is under way, in whole milliseconds, as the next. To both comes, for every packet, 0 or
+    /// 1 ms, half a millisecond in the mean: the module `network` says why.
     pub latency_min: Duration,
     /// The longest; most are near the least.
     pub latency_max: Duration,
+    /// How much time each step of the simulation takes: 1 ms, or more where hours are to pass. It is then what "1 ms" is in
+    /// the two fields before, and nobody can be stalled.
+    pub step: Duration,
     /// Changes the settings of the node with that number.
     pub settings: fn(&mut Settings, usize),
 }
@@ -69,10 +76,12 @@ impl Default for Shape {
     fn default() -> Self {
         Self {
             nodes: 1,
+            is_founded: true,
             clients: 3,
             workload: Workload::default(),
             latency_min: Duration::ZERO,
             latency_max: Duration::from_millis(2),
+            step: STEP,
             settings: |_, _| {},
         }
     }
@@ -90,6 +99,7 @@ pub enum Site {
 /// A cluster.
 pub struct Cluster {
     sim: Sim<'static>,
+    step: Duration,
     now: Now,
     chance: Chance,
     nodes: Vec<Arc<Host>>,
@@ -116,17 +126,7 @@ impl std::fmt::Debug for Cluster {
 impl Cluster {
     /// A cluster in which nothing runs yet but the clients, which wait. Everything follows from `shape` and `chance`.
     pub fn new(shape: Shape, chance: &Chance, now: Now) -> Self {
-        let mut sim = turmoil::Builder::new()
-            .rng_seed(chance.branch("turmoil", 0).draw())
-            .epoch(UNIX_EPOCH + Duration::from_millis(EPOCH_MS))
-            .tick_duration(STEP)
-            .simulation_duration(Duration::MAX)
-            .min_message_latency(shape.latency_min)
-            .max_message_latency(shape.latency_max)
-            .tcp_capacity(SOCKET_PACKETS_MAX)
-            .udp_capacity(SOCKET_PACKETS_MAX)
-            .enable_random_order()
-            .build();
+        let mut sim = simulation(&shape, chance.branch("turmoil", 0).draw());
         let names = names(shape.nodes, shape.clients);
         let addresses: Vec<_> = names.iter().map(|name| sim.lookup(name.as_str())).collect();
         let (cuts, history, writing, probe) =
@@ -176,6 +176,7 @@ impl Cluster {
         let fuses = vec![Crash::DropUnsynced; shape.nodes];
         Self {
             sim,
+            step: shape.step,
             now,
             chance: chance.branch("cluster", 0),
             nodes,
@@ -194,6 +195,12 @@ impl Cluster {
     /// The time since the start of the simulation.
     pub fn elapsed(&self) -> Duration {
         self.sim.elapsed()
+    }
+
+    /// By how much less than it seems one moment may be after another, if they were noted on two hosts. In a step of 1 ms
+    /// nothing that takes time happens on two hosts, so there it is nothing.
+    pub fn doubt(&self) -> Duration {
+        self.step.saturating_sub(STEP)
     }
 
     /// How many nodes there are, running or not.
@@ -232,14 +239,18 @@ impl Cluster {
         (0..self.nodes.len()).filter(runs).collect()
     }
 
-    /// Takes one step of simulated time, a millisecond. A node whose fuse blows in it has lost its power at its end.
+    /// Takes one step of simulated time. A node whose fuse blows in it has lost its power at its end.
     ///
     /// # Errors
     ///
     /// What turmoil says. A panic of a node is a panic here.
     pub(crate) fn step(&mut self) -> Result<(), String> {
         self.now.set(self.elapsed());
+        #[cfg(feature = "planted")]
+        let awake = planted::wake();
         self.sim.step().map_err(|error| error.to_string())?;
+        #[cfg(feature = "planted")]
+        drop(awake);
         self.now.set(self.elapsed());
         for node in 0..self.nodes.len() {
             if self.disk(node).is_blown() {
@@ -265,6 +276,12 @@ impl Cluster {
         self.change_links(|links| links.darken(node, false));
         self.host(node).set(Process::Starting);
         self.sim.bounce(self.address(node));
+    }
+
+    /// The same, with `--accept-clock-jump`: its operator takes the clock for right, whatever it says.
+    pub fn start_with_clock_accepted(&mut self, node: usize) {
+        self.host(node).accept_clock();
+        self.start(node);
     }
 
     /// Asks the process of a node to stop in order, as SIGTERM does.
@@ -355,6 +372,14 @@ impl Cluster {
     pub fn set_weather(&mut self, node: usize, forecast: Forecast) {
         tracing::info!(target: "sim", node, ?forecast, "the weather changes");
         self.host(node).surroundings.weather.set(forecast);
+    }
+
+    /// Loses every call of Raft between nodes, or lets them through again: nobody leads for long, and nothing is decided.
+    /// Gossip and all other calls go on.
+    pub fn lose_raft(&mut self, lost: bool) {
+        tracing::info!(target: "sim", lost, "the calls of Raft");
+        let methods: &[&str] = if lost { &["raft"] } else { &[] };
+        self.nodes.iter().for_each(|host| host.surroundings.weather.lose_calls(methods));
     }
 
     /// Sets how long the calls of a node's disk take.

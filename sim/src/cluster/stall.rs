@@ -13,7 +13,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-/// The step of the simulation.
+/// The step of a simulation in which hosts may stall.
 pub(super) const STEP: Duration = Duration::from_millis(1);
 /// How many tasks tokio's executor of one thread runs before it looks at timers (`event_interval`, by default).
 const TASKS_A_STEP: u32 = 61;

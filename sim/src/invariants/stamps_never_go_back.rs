@@ -2,16 +2,17 @@
 //!
 //! A write that a node began to answer after it had answered another has the greater stamp, whatever happened to its clock
 //! or its process in between; and no stamp that it told a client lies above the ceiling that its disk holds at the end. Told
-//! are only stamps of records that were new to every node: of others the smallest known is told, which may be of another
-//! node.
+//! are only stamps of records that were new to every node and were sent but once: of others the smallest known is told, which
+//! may be of another node.
 //!
 //! Source: the design, 3.3 (stamps are given below a durable ceiling, and only rise).
 
 use super::on_disk::frames_on;
 use super::{Invariant, Verdict};
-use crate::history::Attempt;
+use crate::history::{Attempt, Write};
 use crate::run::{Failure, Run};
-use model::Stamp;
+use model::{RecordId, Stamp};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use storage::log::Frame;
 
@@ -33,17 +34,19 @@ impl Invariant for StampsNeverGoBack {
     }
 
     fn check(&mut self, run: &mut Run) -> Result<Verdict, Failure> {
-        let writes = run.cluster.history().acknowledged(0);
+        let history = run.cluster.history();
+        let (writes, often) = (history.acknowledged(0), sent_often(&history.snapshot()));
         let mut verdict = Ok(());
         for node in run.staying() {
-            let last = writes.iter().filter_map(|write| write.attempts.last().zip(write.acknowledgement()));
+            let once = writes.iter().filter(|write| !often.contains(&write.record.id()));
+            let last = once.filter_map(|write| write.attempts.last().zip(write.acknowledgement()));
             let own = last.filter(|(attempt, told)| attempt.node == node && told.created);
             let told = own.map(|(Attempt { began, ended, .. }, told)| {
                 let stamp = told.received_at.parse().ok().ok_or_else(|| format!("{} is no stamp", told.received_at));
                 stamp.map(|stamp| Told { began: *began, ended: *ended, stamp })
             });
             let checked = told.collect::<Result<Vec<_>, String>>().and_then(|told| {
-                rise(&told)?;
+                rise(&told, run.cluster.doubt())?;
                 lie_below_the_ceiling(run, node, &told)
             });
             verdict = verdict.and(checked.map_err(|what| format!("node {node}: {what}")));
@@ -52,14 +55,25 @@ impl Invariant for StampsNeverGoBack {
     }
 }
 
-/// Whether each stamp is above all that were told before its attempt began.
-fn rise(told: &[Told]) -> Verdict {
+/// The ids that more than one write was about.
+fn sent_often(writes: &[Write]) -> BTreeSet<RecordId> {
+    let (mut seen, mut often) = (BTreeSet::new(), BTreeSet::new());
+    for write in writes {
+        if !seen.insert(write.record.id()) {
+            often.insert(write.record.id());
+        }
+    }
+    often
+}
+
+/// Whether each stamp is above all that were told before its attempt began, and longer before than `doubt`.
+fn rise(told: &[Told], doubt: Duration) -> Verdict {
     let (mut by_begin, mut by_end) = (told.to_vec(), told.to_vec());
     by_begin.sort_by_key(|told| told.began);
     by_end.sort_by_key(|told| told.ended);
     let (mut over, mut greatest) = (by_end.into_iter().peekable(), Stamp::ZERO);
     for told in by_begin {
-        while let Some(before) = over.next_if(|before| before.ended < told.began) {
+        while let Some(before) = over.next_if(|before| before.ended + doubt < told.began) {
             greatest = greatest.max(before.stamp);
         }
         if told.stamp <= greatest {

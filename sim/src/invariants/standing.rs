@@ -3,19 +3,19 @@
 //! Read from the files that a node keeps beside its log, of which only what is durable counts. It never asks a node.
 
 use super::Unreadable;
+use super::control_log::control_log_on;
 use crate::cluster::{Cluster, DATA_DIR, WAL_DIR};
 use crate::world::HostDisk;
 use cluster::NodeId;
-use cluster::founding::{Kept, List};
-use cluster::placement::{Table, plan};
+use cluster::control::State;
+use cluster::founding::Kept;
+use cluster::placement::Table;
+use model::Home;
 use node::identity::Identity;
 use std::collections::BTreeMap;
-use std::num::NonZeroU8;
 use std::path::Path;
 use storage::disk::{Crash, Disk, MemoryDisk};
 
-/// On how many nodes a record is kept.
-const COPIES: NonZeroU8 = NonZeroU8::new(2).expect("not 0");
 /// The length of the checksum at the beginning of the file of the founding.
 const CHECKSUM: usize = 32;
 
@@ -41,11 +41,13 @@ pub(crate) fn kept_on(disk: &HostDisk) -> Result<Kept, Unreadable> {
     Kept::decode(bytes.get(CHECKSUM..).unwrap_or_default()).map_err(|error| unreadable(&error))
 }
 
-/// Who stores what, worked out anew from the list of founders on some disk, and which node each disk belongs to.
+/// Who stores what, by the control logs, and which node each disk belongs to.
 #[derive(Debug)]
 pub(crate) struct Placed {
-    /// The table of the cluster.
+    /// The newest table of the cluster.
     pub(crate) table: Table,
+    /// Those before it, as far as a log still knows them.
+    earlier: Vec<Table>,
     /// The numbers of the nodes whose disks are there, by their ids.
     pub(crate) nodes: BTreeMap<NodeId, usize>,
 }
@@ -58,17 +60,20 @@ impl Placed {
     /// What is missing.
     pub(crate) fn of(cluster: &Cluster, staying: &[usize]) -> Result<Self, String> {
         let nodes = staying.iter().filter_map(|node| Some((node_on(cluster.disk(*node))?, *node))).collect();
-        let first = staying.first().ok_or("no node stays")?;
-        match kept_on(cluster.disk(*first)).map_err(|error| error.to_string())? {
-            Kept::Founded(list) => Ok(Self { table: table(&list)?, nodes }),
-            kept @ (Kept::Nothing | Kept::Promise(_)) => Err(format!("node {first} is in no cluster: {kept:?}")),
+        let mut tables = BTreeMap::new();
+        for node in staying {
+            let kept = control_log_on(cluster.disk(*node)).map_err(|error| format!("node {node}: {error}"))?;
+            let states = kept.map(|kept| kept.states()).unwrap_or_default();
+            tables.extend(states.iter().filter_map(State::table).map(|table| (table.epoch(), table.clone())));
         }
+        let (_, table) = tables.pop_last().ok_or("no control log knows of a table")?;
+        Ok(Self { table, earlier: tables.into_values().collect(), nodes })
     }
-}
 
-fn table(list: &List) -> Result<Table, String> {
-    let member = |id| cluster::placement::Member { id, zone: String::new() };
-    plan(None, &list.nodes().map(member).collect::<Vec<_>>(), COPIES).map_err(|error| error.to_string())
+    /// Whether a node owned a home before the newest table. It keeps what it had: nothing takes it away yet.
+    pub(crate) fn owned_before(&self, node: NodeId, home: Home) -> bool {
+        self.earlier.iter().any(|table| table.owns(node, home))
+    }
 }
 
 fn durable(disk: &HostDisk) -> MemoryDisk {

@@ -27,6 +27,10 @@ pub(super) struct Arguments {
     /// Runs each seed in two processes and compares their full logs, byte for byte.
     #[arg(long, conflicts_with = "trace")]
     pub(super) twice: bool,
+    /// Plants bugs, all or those of these names, and looks for the first seed that finds each.
+    #[cfg(feature = "planted")]
+    #[arg(long, value_name = "BUG", value_parser = bugs(), conflicts_with_all = ["names", "twice"])]
+    pub(super) planted: Vec<String>,
     /// How many seeds run at once. Without it: as many as there are cores.
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<NonZeroUsize>,
@@ -35,9 +39,17 @@ pub(super) struct Arguments {
 impl Arguments {
     /// The scenarios that are asked for.
     pub(super) fn scenarios(&self) -> Vec<&'static Scenario> {
-        let wanted =
-            |scenario: &&Scenario| self.names.is_empty() || self.names.iter().any(|name| name == scenario.name);
-        ALL.iter().filter(wanted).collect()
+        if self.names.is_empty() {
+            return ALL.iter().collect();
+        }
+        ALL.iter().filter(|scenario| self.names.iter().any(|name| name == scenario.name)).collect()
+    }
+
+    /// The bugs that are asked for.
+    #[cfg(feature = "planted")]
+    pub(super) fn planted(&self) -> Vec<planted::Bug> {
+        let wanted = |bug: &planted::Bug| self.planted.iter().any(|name| name == ALL_BUGS || name == bug.name());
+        planted::Bug::ALL.iter().copied().filter(wanted).collect()
     }
 
     /// How many seeds run at once.
@@ -50,10 +62,19 @@ fn names() -> impl clap::builder::TypedValueParser<Value = String> {
     PossibleValuesParser::new(ALL.iter().map(|scenario| scenario.name)).map(|name| name)
 }
 
+/// The name that stands for all bugs.
+#[cfg(feature = "planted")]
+const ALL_BUGS: &str = "all";
+
+#[cfg(feature = "planted")]
+fn bugs() -> impl clap::builder::TypedValueParser<Value = String> {
+    PossibleValuesParser::new(planted::Bug::ALL.iter().map(|bug| bug.name()).chain([ALL_BUGS])).map(|name| name)
+}
+
 fn list() -> String {
     let width = ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
-    let lines = ALL.iter().map(|Scenario { name, about, .. }| format!("  {name:width$}  {about}"));
-    format!("Scenarios:\n{}", lines.collect::<Vec<_>>().join("\n"))
+    let line = |Scenario { name, about, .. }: &Scenario| format!("  {name:width$}  {about}");
+    format!("Scenarios:\n{}", ALL.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! clock, to say how fast that was.
 
 mod arguments;
+#[cfg(feature = "planted")]
+mod planted;
 mod report;
 mod seeds;
 mod twice;
@@ -35,18 +37,31 @@ const STACK_BYTES: usize = 8 << 20;
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     remember_panics();
-    let mut failed = false;
+    #[cfg(feature = "planted")]
+    if !arguments.planted.is_empty() {
+        return exit_code(planted::hunt(&arguments));
+    }
+    exit_code(run_all(&arguments))
+}
+
+/// Runs the scenarios that are asked for; whether all held.
+fn run_all(arguments: &Arguments) -> io::Result<bool> {
+    let mut held = true;
     for scenario in arguments.scenarios() {
-        let result = if arguments.twice { twice::compare(scenario, &arguments) } else { once(scenario, &arguments) };
-        match result {
-            Ok(well) => failed |= !well,
-            Err(error) => {
-                eprintln!("sim: {error}");
-                return ExitCode::from(2);
-            }
+        held &= if arguments.twice { twice::compare(scenario, arguments)? } else { once(scenario, arguments)? };
+    }
+    Ok(held)
+}
+
+fn exit_code(held: io::Result<bool>) -> ExitCode {
+    match held {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("sim: {error}");
+            ExitCode::from(2)
         }
     }
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Runs the seeds of a scenario and prints the report; whether all held.

@@ -20,6 +20,8 @@ pub(super) struct Report {
     seeds: usize,
     failures: Vec<(u64, String)>,
     sum: Figures,
+    /// The seed with the longest recovery.
+    slowest: Option<(Duration, u64)>,
     simulated: Duration,
     took: Duration,
 }
@@ -31,17 +33,21 @@ impl Report {
         for (_, Outcome { figures, .. }) in outcomes {
             sum.recovery.extend(&figures.recovery);
             sum.detection.extend(&figures.detection);
+            sum.failover.extend(&figures.failover);
             sum.lag.extend(&figures.lag);
             sum.lost += figures.lost;
             sum.writes += figures.writes;
             sum.acknowledged += figures.acknowledged;
             sum.given_up += figures.given_up;
         }
+        let recoveries =
+            outcomes.iter().flat_map(|(seed, outcome)| outcome.figures.recovery.iter().map(|time| (*time, *seed)));
         let failure = |(seed, outcome): &(u64, Outcome)| Some((*seed, outcome.failure.as_ref()?.to_string()));
         Self {
             scenario,
             seeds: outcomes.len(),
             failures: outcomes.iter().filter_map(failure).collect(),
+            slowest: recoveries.max(),
             sum,
             simulated: outcomes.iter().map(|(_, outcome)| outcome.simulated).sum(),
             took,
@@ -57,17 +63,20 @@ impl Report {
     pub(super) fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
-        let Figures { recovery, lost, detection, lag, writes, acknowledged, given_up } = &self.sum;
+        let Figures { recovery, lost, detection, failover, lag, writes, acknowledged, given_up } = &self.sum;
         table.add_row(["seeds", &format!("{} run, {} failed", self.seeds, self.failures.len())]);
         table.add_row([
             "writes",
             &format!("{writes} begun, {acknowledged} acknowledged, {given_up} given up after four attempts"),
         ]);
         table.add_row(["RPO", &format!("{lost} acknowledged records lost")]);
-        for (name, times) in [("RTO", recovery), ("detection", detection), ("lag", lag)] {
+        for (name, times) in [("RTO", recovery), ("detection", detection), ("fail-over", failover), ("lag", lag)] {
             if let Some(spread) = Spread::of(times) {
                 table.add_row([name, &spread.to_string()]);
             }
+        }
+        if let Some((_, seed)) = self.slowest {
+            table.add_row(["longest RTO", &format!("seed {seed}")]);
         }
         let (simulated, took) = (self.simulated.as_secs_f64(), self.took.as_secs_f64());
         let speed = simulated / took.max(f64::EPSILON);
@@ -97,7 +106,9 @@ impl Report {
             "given_up": self.sum.given_up,
             "rpo_records": self.sum.lost,
             "rto_ms": Spread::of(&self.sum.recovery).map(Spread::json),
+            "rto_slowest_seed": self.slowest.map(|(_, seed)| seed),
             "detection_ms": Spread::of(&self.sum.detection).map(Spread::json),
+            "failover_ms": Spread::of(&self.sum.failover).map(Spread::json),
             "lag_ms": Spread::of(&self.sum.lag).map(Spread::json),
             "simulated_s": self.simulated.as_secs_f64(),
             "took_s": self.took.as_secs_f64(),

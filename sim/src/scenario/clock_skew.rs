@@ -1,6 +1,8 @@
-//! The wall clock of a random node of three jumps, seconds or minutes, ahead or back, and is put right again.
+//! The wall clock of a random node of three jumps, by seconds, minutes or a year, ahead or back, and is put right again.
 //!
-//! Sometimes the node starts again while its clock is wrong. Stamps must not run away with it, nor go back.
+//! Sometimes the node starts again while its clock is wrong, and cannot tell by itself. Stamps must not run away with it, nor
+//! go back; and once the clock is right the node serves again, though nobody starts it anew: what it knew in between, or
+//! reserved, must not keep it from that.
 
 use super::{Scenario, three_nodes};
 use crate::invariants::of_a_cluster;
@@ -10,11 +12,11 @@ use std::time::Duration;
 /// How often a clock jumps.
 const JUMPS: u32 = 4;
 /// How far, in milliseconds: within `clock_offset_max`, and well beyond it.
-const FAR_MS: [i64; 4] = [2_000, 8_000, 60_000, 300_000];
+const FAR_MS: [i64; 5] = [2_000, 8_000, 60_000, 300_000, 365 * 24 * 3_600_000];
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "clock_skew",
-    about: "the wall clock of a random node of three jumps by seconds or minutes, ahead or back",
+    about: "the wall clock of a random node of three jumps by seconds, minutes or a year, ahead or back",
     shape: three_nodes,
     faults,
     liveness_max: Duration::from_secs(60),

@@ -27,11 +27,11 @@ fn faults(run: &mut Run) -> Result<(), Failure> {
     for kill in 0..KILLS {
         let before = run.chance.between(Duration::ZERO, Duration::from_secs(3));
         run.pass(before)?;
-        let node = run.any_node();
+        let (node, leader) = (run.any_node(), run.leader()?);
         run.cluster.kill(node);
         run.fault();
         if kill == 0 {
-            run.until_detected(node, DETECTION_MAX)?;
+            run.until_noticed(node, leader == Some(node), DETECTION_MAX)?;
         }
         let away = run.chance.between(AWAY.0, AWAY.1);
         run.pass(away)?;

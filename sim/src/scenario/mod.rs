@@ -2,14 +2,22 @@
 
 mod all_crash_at_once;
 mod bad_network;
+mod clock_a_year_ahead;
 mod clock_skew;
 mod coordinator_dies;
+mod disk_lost_while_another_is_away;
 mod failing_fsync;
+mod founding;
 mod kill_any_node;
 mod lost_disk;
+mod one_kill;
 mod one_node_power_loss;
 mod partition;
 mod power_loss_any_node;
+mod raft_quorum_lost;
+mod replication_factor_changes;
+mod replication_factor_of_five;
+mod returning_owner;
 mod rolling_restart;
 mod slow_disk;
 mod slow_node;
@@ -41,14 +49,22 @@ pub struct Scenario {
 pub const ALL: &[Scenario] = &[
     all_crash_at_once::SCENARIO,
     bad_network::SCENARIO,
+    clock_a_year_ahead::SCENARIO,
     clock_skew::SCENARIO,
     coordinator_dies::SCENARIO,
+    disk_lost_while_another_is_away::SCENARIO,
     failing_fsync::SCENARIO,
+    founding::SCENARIO,
     kill_any_node::SCENARIO,
     lost_disk::SCENARIO,
+    one_kill::SCENARIO,
     one_node_power_loss::SCENARIO,
     partition::SCENARIO,
     power_loss_any_node::SCENARIO,
+    raft_quorum_lost::SCENARIO,
+    replication_factor_changes::SCENARIO,
+    replication_factor_of_five::SCENARIO,
+    returning_owner::SCENARIO,
     rolling_restart::SCENARIO,
     slow_disk::SCENARIO,
     slow_node::SCENARIO,

@@ -4,7 +4,7 @@
 
 use super::Scenario;
 use crate::cluster::{Cluster, Process, Shape};
-use crate::invariants::NoAcknowledgedWriteIsLost;
+use crate::invariants::{AWriteAnsweredWithTwoCopiesIsOnTwoDisks, NoAcknowledgedWriteIsLost};
 use crate::run::{Failure, Run};
 use crate::world::Timing;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     shape: Shape::default,
     faults,
     liveness_max: Duration::from_secs(20),
-    invariants: || vec![Box::new(NoAcknowledgedWriteIsLost)],
+    invariants: || vec![Box::new(AWriteAnsweredWithTwoCopiesIsOnTwoDisks), Box::new(NoAcknowledgedWriteIsLost)],
 };
 
 fn faults(run: &mut Run) -> Result<(), Failure> {

@@ -5,10 +5,12 @@
 //! there when its time is over and a little before; power that fails in between leaves it. Calls of different tasks
 //! take their time side by side, as on a disk with a deep queue.
 
+use super::journal::{Durable, Journal};
 use crate::chance::Chance;
+use model::RecordId;
 use node::world::Pace;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use storage::disk::{Crash, Disk, DiskFile, DiskLock, Fault, MemoryDisk};
@@ -52,6 +54,7 @@ struct State {
     fuse: Option<u64>,
     /// Syncs do nothing.
     lies: bool,
+    journal: Journal,
 }
 
 impl HostDisk {
@@ -65,6 +68,7 @@ impl HostDisk {
             failing_syncs: 0,
             fuse: None,
             lies: false,
+            journal: Journal::new(),
         })))
     }
 
@@ -120,6 +124,7 @@ impl HostDisk {
     pub fn crash(&self, crash: Crash) {
         let mut state = self.state();
         state.memory.crash(crash);
+        state.journal.crashed();
         state.fuse = None;
         state.failing_syncs = 0;
         state.owed = Duration::ZERO;
@@ -128,12 +133,29 @@ impl HostDisk {
     /// Puts an empty disk in its place.
     pub fn replace(&self) {
         self.crash(Crash::KeepAll);
-        self.state().memory = MemoryDisk::new();
+        let mut state = self.state();
+        state.memory = MemoryDisk::new();
+        state.journal.replaced();
+    }
+
+    /// Since when a record has been durable on it: since the moment until which whoever synced it waits.
+    pub fn durable(&self, id: &RecordId) -> Durable {
+        self.state().journal.durable(id)
+    }
+
+    /// Whether a record was durable at that time, on this disk or on one that was in its place.
+    pub fn was_durable_at(&self, id: &RecordId, time: Duration) -> bool {
+        self.state().journal.ever_durable(id).filter_map(|durable| durable.since()).any(|since| since <= time)
     }
 
     /// What is on it, as a disk of its own: looking at it changes nothing.
     pub fn fork(&self) -> MemoryDisk {
         self.state().memory.fork()
+    }
+
+    /// As [`HostDisk::fork`], of one folder alone.
+    pub fn fork_folder(&self, folder: &Path) -> MemoryDisk {
+        self.state().memory.fork_folder(folder)
     }
 
     /// How many calls there were.
@@ -166,16 +188,22 @@ impl HostDisk {
         (!state.lies).then(|| state.memory.clone())
     }
 
-    fn file(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
-        Box::new(HostFile { disk: self.clone(), file })
+    fn file(&self, path: &Path, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+        Box::new(HostFile { disk: self.clone(), path: path.to_owned(), file })
+    }
+}
+
+impl State {
+    /// What is to be waited for of what is owed.
+    fn due(&self) -> Duration {
+        GRAIN * u32::try_from(self.owed.as_nanos() / GRAIN.as_nanos()).unwrap_or(u32::MAX)
     }
 }
 
 impl Pace for HostDisk {
     fn owed(&self) -> Duration {
         let mut state = self.state();
-        let grains = u32::try_from(state.owed.as_nanos() / GRAIN.as_nanos()).unwrap_or(u32::MAX);
-        let paid = GRAIN * grains;
+        let paid = state.due();
         state.owed = state.owed.saturating_sub(paid);
         paid
     }
@@ -183,15 +211,15 @@ impl Pace for HostDisk {
 
 impl Disk for HostDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.call().open(path).map(|file| self.file(file))
+        self.call().open(path).map(|file| self.file(path, file))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.call().create(path).map(|file| self.file(file))
+        self.call().create(path).map(|file| self.file(path, file))
     }
 
     fn create_private(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.call().create_private(path).map(|file| self.file(file))
+        self.call().create_private(path).map(|file| self.file(path, file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -234,7 +262,24 @@ impl Disk for HostDisk {
 #[derive(Debug)]
 struct HostFile {
     disk: HostDisk,
+    /// The name by which it was opened.
+    path: PathBuf,
     file: Box<dyn DiskFile>,
+}
+
+impl HostFile {
+    /// A sync by `sync`, and a note of what it made durable.
+    fn sync(&self, sync: impl FnOnce(&dyn DiskFile) -> io::Result<()>) -> io::Result<()> {
+        let Some(_) = self.disk.sync() else { return Ok(()) };
+        let synced = sync(self.file.as_ref());
+        let mut state = self.disk.state();
+        let now = turmoil::sim_elapsed().unwrap_or_default() + state.due();
+        match &synced {
+            Ok(()) => state.journal.synced(&self.path, now),
+            Err(_) => state.journal.failed(&self.path),
+        }
+        synced
+    }
 }
 
 impl DiskFile for HostFile {
@@ -245,7 +290,9 @@ impl DiskFile for HostFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.disk.call();
-        self.file.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)?;
+        self.disk.state().journal.wrote(&self.path, offset, bytes);
+        Ok(())
     }
 
     fn length(&self) -> io::Result<u64> {
@@ -258,17 +305,19 @@ impl DiskFile for HostFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.disk.sync().map_or(Ok(()), |_| self.file.sync_data())
+        self.sync(|file| file.sync_data())
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        self.disk.sync().map_or(Ok(()), |_| self.file.sync_all())
+        self.sync(|file| file.sync_all())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::{Home, Stamp};
+    use storage::log::{self, Frame, Log};
 
     fn disk() -> (HostDisk, Box<dyn DiskFile>) {
         let disk = HostDisk::new(Chance::of(1));
@@ -336,5 +385,34 @@ mod tests {
         disk.replace();
         assert!(disk.list("/d".as_ref()).is_err());
         assert_eq!(fork.list("/d".as_ref()).unwrap(), ["f"]);
+    }
+
+    #[test]
+    fn what_a_sync_made_durable_is_known_from_then_on_also_when_the_disk_is_replaced() {
+        let disk = HostDisk::new(Chance::of(1));
+        let settings = log::Settings { segment_bytes_max: 1 << 20, ..log::Settings::default() };
+        disk.make_dirs("/wal".as_ref()).unwrap();
+        let id = |byte| RecordId([byte; 32]);
+        let put = |log: &mut Log, frame: fn(log::StoredRecord<'static>) -> Frame<'static>, byte| {
+            let (home, kind) = (Home::of_bytes(b"x"), log::RecordKind::Assertion);
+            let record = log::StoredRecord { home, stamp: Stamp::MAX, kind, id: id(byte), archive: b"not looked at" };
+            log.append(&[frame(record)])
+        };
+        let open = || Log::open(Arc::new(disk.clone()), "/wal".as_ref(), settings, [7; 16]).unwrap().0;
+        let mut log = open();
+        put(&mut log, Frame::Record, 1).unwrap();
+        put(&mut log, Frame::Hint, 2).unwrap();
+        disk.fail_next_sync();
+        put(&mut log, Frame::Record, 3).unwrap_err();
+        assert_eq!(disk.durable(&id(1)), Durable { owned: disk.durable(&id(1)).since(), hinted: None });
+        assert!(disk.durable(&id(1)).owned.is_some() && disk.durable(&id(2)).hinted.is_some());
+        assert_eq!(disk.durable(&id(3)), Durable::default());
+        drop(log);
+        disk.crash(Crash::DropUnsynced);
+        put(&mut open(), Frame::Record, 2).unwrap(); // where the one that was not synced had stood
+        assert!(disk.durable(&id(2)).owned.is_some() && disk.durable(&id(3)).since().is_none());
+        disk.replace();
+        assert_eq!(disk.durable(&id(1)), Durable::default());
+        assert!(disk.was_durable_at(&id(1), Duration::MAX) && !disk.was_durable_at(&id(3), Duration::MAX));
     }
 }

@@ -6,11 +6,13 @@
 
 mod clock;
 mod disk;
+mod journal;
 mod network;
 mod weather;
 
 pub use clock::{EPOCH_MS, HostClock};
 pub use disk::{HostDisk, Timing};
+pub use journal::Durable;
 pub use network::{Cuts, HostNetwork};
 pub use weather::{Forecast, Weather};
 

@@ -29,13 +29,15 @@ pub struct Weather(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     forecast: Forecast,
+    /// The calls that are all lost, whatever the forecast.
+    lost_calls: &'static [&'static str],
     chance: Chance,
 }
 
 impl Weather {
     /// Fine weather.
     pub fn new(chance: Chance) -> Self {
-        Self(Arc::new(Mutex::new(State { forecast: Forecast::default(), chance })))
+        Self(Arc::new(Mutex::new(State { forecast: Forecast::default(), lost_calls: &[], chance })))
     }
 
     /// Changes it.
@@ -43,9 +45,14 @@ impl Weather {
         self.state().forecast = forecast;
     }
 
+    /// Loses every call of these methods from now on, and no others than the forecast says.
+    pub fn lose_calls(&self, methods: &'static [&'static str]) {
+        self.state().lost_calls = methods;
+    }
+
     /// What becomes of the next message. Fine weather draws nothing.
     pub fn next(&self) -> Fate {
-        let State { forecast, chance } = &mut *self.state();
+        let State { forecast, chance, .. } = &mut *self.state();
         if *forecast == Forecast::default() {
             return Fate::Deliver;
         }
@@ -67,8 +74,8 @@ impl Weather {
 }
 
 impl Courier for Weather {
-    fn fate(&self, _: SocketAddr, _: &'static str) -> Fate {
-        self.next()
+    fn fate(&self, _: SocketAddr, method: &'static str) -> Fate {
+        if self.state().lost_calls.contains(&method) { Fate::LoseRequest } else { self.next() }
     }
 }
 
@@ -89,4 +96,13 @@ fn fine_weather_delivers_and_a_storm_does_everything() {
         assert!(fates.contains(&fate), "{fate:?}");
     }
     assert!(fates.iter().any(|fate| matches!(fate, Fate::Delay(time) if *time <= lateness_max)));
+}
+
+#[test]
+fn calls_of_one_kind_are_lost_and_the_others_arrive() {
+    let (weather, to) = (Weather::new(Chance::of(1)), SocketAddr::from(([10, 0, 0, 1], 1)));
+    weather.lose_calls(&["raft"]);
+    assert_eq!((weather.fate(to, "raft"), weather.fate(to, "store")), (Fate::LoseRequest, Fate::Deliver));
+    weather.lose_calls(&[]);
+    assert_eq!(weather.fate(to, "raft"), Fate::Deliver);
 }

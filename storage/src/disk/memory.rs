@@ -162,12 +162,23 @@ impl MemoryDisk {
 
     /// A disk of its own with the same durable content and the same unsynced changes.
     pub fn fork(&self) -> Self {
+        self.fork_where(|_| true)
+    }
+
+    /// As [`MemoryDisk::fork`], of one folder alone, without those in it.
+    pub fn fork_folder(&self, folder: &Path) -> Self {
+        self.fork_where(|path| path == folder)
+    }
+
+    fn fork_where(&self, wanted: impl Fn(&Path) -> bool) -> Self {
         let state = self.state();
-        let directories = state.directories.iter().map(|(path, dir)| {
+        let folders = || state.directories.iter().filter(|(path, _)| wanted(path));
+        let named: BTreeSet<u64> = folders().flat_map(|(_, directory)| directory.files()).collect();
+        let directories = folders().map(|(path, dir)| {
             let pending = dir.pending.iter().map(Change::copy).collect();
             (path.clone(), Directory { seen: dir.seen.clone(), durable: dir.durable.clone(), pending })
         });
-        let files = state.files.iter().map(|(file, content)| {
+        let files = state.files.iter().filter(|(file, _)| named.contains(file)).map(|(file, content)| {
             let Content { seen, durable, dirty } = content;
             (*file, Content { seen: seen.clone(), durable: durable.clone(), dirty: dirty.clone() })
         });
@@ -187,6 +198,17 @@ impl MemoryDisk {
 
     fn handle(&self, file: u64, life: u64) -> Box<dyn DiskFile> {
         Box::new(MemoryFile { disk: self.clone(), file, life })
+    }
+}
+
+impl Directory {
+    /// The files that it names, or may name after a crash.
+    fn files(&self) -> impl Iterator<Item = u64> {
+        let pending = self.pending.iter().filter_map(|change| match change {
+            Change::Put(_, file) => Some(*file),
+            Change::Remove(_) | Change::Rename(..) => None,
+        });
+        self.seen.values().chain(self.durable.values()).copied().chain(pending)
     }
 }
 

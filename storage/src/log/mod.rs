@@ -39,6 +39,7 @@ pub use reader::{Item, LogReader, OwnedFrame};
 pub use report::{Damage, DamageKind, Recovery};
 pub use spare::SpareJob;
 pub use verify::{Progress, Scrubber};
+pub use walk::frames_written;
 pub use writer::Log;
 
 use batch::BATCH_HEADER;

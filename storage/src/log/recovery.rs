@@ -395,6 +395,10 @@ fn read_header(file: &dyn DiskFile) -> Result<Result<SegmentHeader, HeaderError>
 
 /// Writes the last whole batch once more and syncs it: the page cache may hold what the disk does not.
 fn rewrite_last(segment: &Segment, survey: &Survey) -> io::Result<()> {
+    #[cfg(feature = "planted")]
+    if planted::is(planted::Bug::UnsealedTailTrusted) {
+        return Ok(());
+    }
     let from = survey.last.map_or(0, |(at, _)| at);
     let mut bytes = vec![0; wide(survey.end.saturating_sub(from))];
     if u64::from(survey.end) <= segment.file.length()? {

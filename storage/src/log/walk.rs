@@ -10,7 +10,7 @@
 
 use super::batch::{BATCH_HEADER, BATCH_MAGIC, BatchHeader, Owner};
 use super::bytes::{align, is_zero, narrow, wide};
-use super::frame::{CheckedFrame, FRAME_HEADER, FrameHeader};
+use super::frame::{CheckedFrame, FRAME_HEADER, Frame, FrameHeader};
 use super::segment::SEGMENT_HEADER;
 use crate::disk::DiskFile;
 use std::io;
@@ -269,6 +269,18 @@ pub(super) fn pieces<'a>(bytes: &'a [u8], base: u32, compacted: bool, visit: &mu
         offset += believed.map_or(1, |header| header.length());
     }
     report(&mut bad_from, bytes.len(), visit);
+}
+
+/// Hands the whole frames among `bytes`, which were written at offset `at` of a segment that was never
+/// compacted, to `visit`. Whether they are part of a log is not looked at: for whoever watches what a log writes.
+pub fn frames_written(bytes: &[u8], at: u32, visit: &mut dyn FnMut(Frame<'_>)) {
+    pieces(bytes, at, false, &mut |piece| {
+        if let Piece::Frame(_, frame) = piece
+            && let Ok(frame) = frame.decode()
+        {
+            visit(frame);
+        }
+    });
 }
 
 /// Whether the header at the start of `rest` leads to the end, to another plausible header or to another batch.

@@ -18,7 +18,7 @@ use super::report::Recovery;
 use super::segment::{SEGMENT_HEADER, SegmentHeader, file_name};
 use super::shared::{Segment, Shared, Spare, failed, is_full};
 use super::spare::{NEXT, SPARE, SpareJob, prepare};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use model::Stamp;
 use std::io;
 use std::path::Path;
@@ -302,11 +302,15 @@ impl Log {
         let segment = Arc::clone(&active.segment);
         let (at, frames_at) = (active.next, active.next + BATCH_HEADER);
         let header = self.encode(frames, frames_at, active.end, &segment, positions);
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::AckBeforeSync) {
+            segment.file.sync_data().ok();
+        }
         let written = segment.file.write_all_at(&self.buffer, u64::from(at));
         if let Err(error) = written {
             return Err(self.undo(error, &segment, at));
         }
-        let synced = segment.file.sync_data();
+        let synced = make_durable(segment.file.as_ref());
         self.or_stop_hard(synced)?;
         let end = frames_at + header.length;
         segment.set_end(end);
@@ -391,4 +395,18 @@ impl Log {
             LogError::Stopped(Some(error))
         })
     }
+}
+
+/// Syncs a batch that was written.
+fn make_durable(file: &dyn DiskFile) -> io::Result<()> {
+    #[cfg(feature = "planted")]
+    if planted::is(planted::Bug::AckBeforeSync) {
+        return Ok(());
+    }
+    let synced = file.sync_data();
+    #[cfg(feature = "planted")]
+    if synced.is_err() && planted::is(planted::Bug::SyncTriedAgain) {
+        return file.sync_data();
+    }
+    synced
 }

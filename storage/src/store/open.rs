@@ -37,6 +37,11 @@ impl Store {
     pub fn open(setup: Setup) -> Result<(Appender, Reader, OpenReport), StoreError> {
         let Setup { disk, wal_dir, db_dir, engine, settings, store_id_seed, set_key, wall_ms } = setup;
         let (log, recovery) = Log::open(Arc::clone(&disk), &wal_dir, settings.log, store_id_seed)?;
+        #[cfg(feature = "planted")]
+        let recovery = match planted::is(planted::Bug::CeilingForgotten) {
+            true => Recovery { ceiling: Stamp::ZERO, ..recovery },
+            false => recovery,
+        };
         let clock = Clock::restore(recovery.ceiling, recovery.greatest_stamp, settings.clock_offset_ms_max);
         let last = clock.last().max(Stamp::new(wall_ms, 0).unwrap_or(Stamp::ZERO));
         let place = Place { disk, wal_dir, db_dir, engine, settings, set_key };

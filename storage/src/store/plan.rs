@@ -174,6 +174,10 @@ impl Plan {
             held.stamp = Some(stamp);
             held.write = if held.body.is_some() { Write::Body } else { Write::Stamp };
         }
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::FirstEnvelopeStays) {
+            return Ok(Verdict::Exists(place));
+        }
         if record.envelope().signatures() < held.signatures.as_slice() {
             let again = Held::new(record, held.role, held.stamp)?;
             if again.fits(self.frame_bytes_max) {

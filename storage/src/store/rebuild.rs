@@ -130,6 +130,8 @@ impl Shared {
         let (mut frames, mut failed) = (0, None);
         let mut next = self.log.scan(from, &mut |item| {
             match item {
+                #[cfg(feature = "planted")]
+                Item::Frame(_, Frame::Hint(_)) if planted::is(planted::Bug::HintDroppedAtRestart) => frames += 1,
                 Item::Frame(position, frame) => {
                     frames += 1;
                     failed = take(&mut changes, position, &frame).err();

@@ -6,7 +6,9 @@ mod request;
 
 pub(crate) use cluster::{ClusterShape, Glance, NodesShape, StatusShape};
 pub(crate) use receipt::{Erased, Health, LineResult, Readiness, Receipt};
-pub(crate) use request::{AliasEnvelope, AnyEnvelope, AssertionEnvelope, Naming, VoteEnvelope, WriteParameters};
+pub(crate) use request::{
+    AliasEnvelope, AnyEnvelope, AssertionEnvelope, Naming, SettingsChange, VoteEnvelope, WriteParameters,
+};
 
 use crate::problem::{PROBLEM_JSON, Problem};
 use std::collections::BTreeMap;
@@ -70,6 +72,8 @@ problems! {
     ProbeProblems: 503;
     /// Of an erasure.
     EraseProblems: 400 404 408 413 415 422 500 503 507;
+    /// Of a change of settings.
+    SettingsProblems: 400 408 413 415 422 500 503;
     /// Of other administration.
     AdminProblems: 500 503;
 }

@@ -172,3 +172,12 @@ pub(crate) struct Naming {
     /// Its id.
     id: Hex64,
 }
+
+/// Settings of the cluster that are to be others.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SettingsChange {
+    /// On how many nodes a record is to be kept; on fewer where there are fewer.
+    #[schema(minimum = 2, maximum = 7)]
+    replication_factor: u8,
+}

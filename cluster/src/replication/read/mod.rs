@@ -16,7 +16,8 @@ use crate::id::{Epoch, NodeId};
 pub struct Candidate {
     /// An owner of the home.
     pub node: NodeId,
-    /// Whether it has met another owner since it started; see [`crate::reconcile::fitness::Fitness`].
+    /// Whether it is there and, as far as is known, has met another owner since it started; see
+    /// [`crate::reconcile::fitness::Fitness`].
     pub fit: bool,
     /// What a call to it takes lately, in microseconds; 0 for the coordinator itself.
     pub latency_us: u64,
@@ -27,6 +28,8 @@ pub struct Candidate {
 pub enum Input {
     /// This node's answer is here, complete.
     Answered(NodeId),
+    /// The same, and the node has met no other owner since it started: what it missed while it was away is missing.
+    Unmet(NodeId),
     /// This node will not answer: it refused, or the call to it broke.
     Failed(NodeId),
     /// Somebody refused because there is a newer table.

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub struct Settings {
     /// How long a node may be silent before the next fit one is asked as well.
     pub hedge_after: Millis,
-    /// How long the fit may be silent before one that is not fit is asked.
+    /// How long the fit may be silent before one that is not fit is asked, and everybody asked before an answer counts
+    /// whose owner has met nobody.
     pub owner_deadline: Millis,
     /// How long the client waits at most.
     pub read_deadline: Millis,
@@ -31,6 +32,9 @@ pub enum Output {
 pub enum Outcome {
     /// This node's answer counts.
     From(Candidate),
+    /// Only owners that have met no other since they started answered: what they know together counts, and nobody knows
+    /// how old it is.
+    FromUnmet,
     /// Nobody answered in time.
     Unavailable,
 }
@@ -38,7 +42,8 @@ pub enum Outcome {
 /// The machine of one read of one home.
 ///
 /// Invariants: it replies exactly once; nobody is asked twice under one table; who is not fit is asked only once every fit
-/// one has failed or been silent for [`Settings::owner_deadline`].
+/// one has failed, has met nobody, or has been silent for [`Settings::owner_deadline`]; an answer of an owner that has met
+/// nobody counts only once everybody else has failed, has met nobody either, or has been silent for as long.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Read {
     settings: Settings,
@@ -46,6 +51,8 @@ pub struct Read {
     /// Who can still be asked, the best first.
     candidates: VecDeque<Candidate>,
     waiting: BTreeMap<NodeId, Candidate>,
+    /// Whether an owner has answered that has met nobody.
+    is_unmet_heard: bool,
     /// When somebody was last asked.
     asked_at: Millis,
     ahead: Epoch,
@@ -60,6 +67,7 @@ impl Read {
             reply_by: now + settings.read_deadline,
             candidates: VecDeque::new(),
             waiting: BTreeMap::new(),
+            is_unmet_heard: false,
             asked_at: now,
             ahead: epoch,
             done: false,
@@ -78,6 +86,7 @@ impl Read {
         self.ahead = epoch;
         self.candidates = candidates.into();
         self.waiting.clear();
+        self.is_unmet_heard = false;
         self.ask_next(now, out);
         self.give_up(now, out);
     }
@@ -91,6 +100,12 @@ impl Read {
             Input::Answered(node) => {
                 if let Some(candidate) = self.waiting.get(&node) {
                     return self.reply(Outcome::From(*candidate), out);
+                }
+            }
+            Input::Unmet(node) => {
+                if self.waiting.remove(&node).is_some() {
+                    self.is_unmet_heard = true;
+                    self.ask_next(now, out);
                 }
             }
             Input::Failed(node) => {
@@ -119,14 +134,15 @@ impl Read {
         (!self.done).then_some(due)
     }
 
-    /// When the next candidate is asked if nothing happens before.
+    /// When the next candidate is asked, or nobody is waited for any more, if nothing happens before.
     fn next_at(&self) -> Option<Millis> {
         let fit_is_asked = self.waiting.values().any(|candidate| candidate.fit);
-        self.candidates.front().map(|next| {
-            let patience =
-                if next.fit || !fit_is_asked { self.settings.hedge_after } else { self.settings.owner_deadline };
-            self.asked_at + patience
-        })
+        let Settings { hedge_after, owner_deadline, .. } = self.settings;
+        match self.candidates.front() {
+            Some(next) if next.fit || !fit_is_asked => Some(self.asked_at + hedge_after),
+            Some(_) => Some(self.asked_at + owner_deadline),
+            None => self.is_unmet_heard.then_some(self.asked_at + owner_deadline),
+        }
     }
 
     /// Asks the next one. One that is not fit has to wait while a fit one may still answer.
@@ -143,8 +159,11 @@ impl Read {
     }
 
     fn give_up(&mut self, now: Millis, out: &mut Vec<Output>) {
-        if now >= self.reply_by || (self.candidates.is_empty() && self.waiting.is_empty()) {
-            self.reply(Outcome::Unavailable, out);
+        let patience = if self.is_unmet_heard { self.asked_at + self.settings.owner_deadline } else { self.reply_by };
+        let all_asked = self.candidates.is_empty();
+        if now >= self.reply_by || (all_asked && (self.waiting.is_empty() || now >= patience)) {
+            let outcome = if self.is_unmet_heard { Outcome::FromUnmet } else { Outcome::Unavailable };
+            self.reply(outcome, out);
         }
     }
 
@@ -208,6 +227,21 @@ mod tests {
     }
 
     #[test]
+    fn an_owner_that_has_met_nobody_counts_only_if_nobody_else_answers() {
+        let owners = [fit(1, 1), fit(2, 2)];
+        let (unmet, other) = (Input::Unmet(NodeId(1)), Input::Answered(NodeId(2)));
+        let asked = [Ask(NodeId(1)), Ask(NodeId(2))];
+        let then = |reply| [&asked[..], &[Reply(reply)]].concat();
+        assert_eq!(story(&owners, &[(5, unmet), (9, other)]), then(Outcome::From(fit(2, 2))));
+        assert_eq!(story(&owners, &[(5, unmet), (154, Input::Tick)]), asked);
+        assert_eq!(story(&owners, &[(5, unmet), (155, Input::Tick)]), then(Outcome::FromUnmet));
+        assert_eq!(story(&owners, &[(5, unmet), (6, Input::Failed(NodeId(2)))]), then(Outcome::FromUnmet));
+        assert_eq!(story(&owners, &[(5, unmet), (6, Input::Unmet(NodeId(2)))]), then(Outcome::FromUnmet));
+        assert_eq!(story(&[fit(1, 1)], &[(5, unmet)]), [Ask(NodeId(1)), Reply(Outcome::FromUnmet)]);
+        assert_eq!(story(&[fit(1, 1), unfit(2)], &[(5, unmet), (9, other)]), then(Outcome::From(unfit(2))));
+    }
+
+    #[test]
     fn nobody_left_is_told_at_once_and_silence_at_the_deadline() {
         let failed = story(&[fit(1, 0)], &[(5, Input::Failed(NodeId(1)))]);
         assert_eq!(failed, [Ask(NodeId(1)), Reply(Outcome::Unavailable)]);
@@ -232,7 +266,7 @@ mod tests {
         #[test]
         fn any_history_ends_in_one_reply_by_the_deadline(
             owners in prop::collection::btree_map(0..5_u64, (any::<bool>(), 0..9_u64), 0..5),
-            events in prop::collection::vec((0..7_u64, any::<bool>()), 0..30),
+            events in prop::collection::vec((0..7_u64, 0..3_u8), 0..30),
         ) {
             let owners: Vec<_> = owners.into_iter()
                 .map(|(node, (fit, latency_us))| Candidate { node: NodeId(node), fit, latency_us }).collect();
@@ -242,9 +276,9 @@ mod tests {
             while let Some(due) = read.wake_at() {
                 prop_assert!(due > now, "a deadline that has passed");
                 let asked: Vec<_> = read.waiting.keys().copied().collect();
-                let input = events.next().and_then(|(pick, answers)| {
+                let input = events.next().and_then(|(pick, what)| {
                     let node = *asked.get(usize::try_from(pick).ok()?)?;
-                    Some(if answers { Input::Answered(node) } else { Input::Failed(node) })
+                    Some([Input::Answered(node), Input::Unmet(node), Input::Failed(node)][usize::from(what)])
                 });
                 now = if input.is_none() { due } else { now };
                 read.handle(input.unwrap_or(Input::Tick), now, &mut out);

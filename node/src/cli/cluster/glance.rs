@@ -1,7 +1,7 @@
 //! A cluster and a node at a glance: what is wrong first.
 
 use super::answers::{Cluster, Figures, Node, Ready};
-use super::shortfall;
+use super::{list, shortfall};
 use crate::cli::console::{Console, Tone};
 use crate::cli::failure::Failure;
 use crate::cli::text::{grouped, harmless};
@@ -10,17 +10,23 @@ use std::io;
 
 /// What was seen of a node and, through it, of its cluster.
 #[derive(Debug)]
-pub(super) struct Seen<'a> {
-    pub(super) url: &'a str,
-    pub(super) health: &'a Value,
+pub(super) struct Seen {
+    pub(super) url: String,
+    pub(super) health: Value,
     pub(super) ready: Ready,
     pub(super) figures: Result<Figures, Failure>,
     pub(super) nodes: Vec<Node>,
 }
 
-impl Seen<'_> {
-    /// Prints it.
+impl Seen {
+    /// Prints it: the cluster, then the node that was asked.
     pub(super) fn print(&self, console: &mut Console<'_>) -> io::Result<()> {
+        self.print_cluster(console)?;
+        self.print_node(console)
+    }
+
+    /// Prints what is wrong, the cluster, and its nodes if there are several.
+    pub(super) fn print_cluster(&self, console: &mut Console<'_>) -> io::Result<()> {
         let cluster = self.figures.as_ref().ok().and_then(|figures| figures.cluster.as_ref());
         let troubles = self.troubles(cluster);
         for (tone, trouble) in &troubles {
@@ -33,7 +39,7 @@ impl Seen<'_> {
             console.line(line)?;
         }
         cluster.map_or(Ok(()), |cluster| print_cluster(cluster, console))?;
-        self.print_node(console)
+        if self.nodes.len() > 1 { list::print(&self.nodes, console) } else { Ok(()) }
     }
 
     /// What an operator should know first, the worst first.
@@ -52,7 +58,7 @@ impl Seen<'_> {
 
     fn print_node(&self, console: &mut Console<'_>) -> io::Result<()> {
         let heading = console.paint(Tone::Strong, "node");
-        console.line(format_args!("{heading}  {}  {}", self.url, words(self.health)))?;
+        console.line(format_args!("{heading}  {}  {}", self.url, words(&self.health)))?;
         for part in &self.ready.parts {
             let (tone, mark) = if part.ok { (Tone::Good, "✓") } else { (Tone::Bad, "✗") };
             let mark = console.paint(tone, mark);

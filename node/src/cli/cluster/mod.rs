@@ -1,15 +1,17 @@
-//! Commands that look at a cluster: `status` and `node list`.
+//! Commands about a cluster: `status`, `node list`, and `settings`.
 //!
 //! They ask one node, on its admin listener, and show what it says; they never decide whether a node lives.
 
 mod answers;
 mod glance;
 mod list;
+mod settings;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
+pub use settings::{Set, Settings};
 pub use watch::Watch;
 
 use super::client::Client;
@@ -40,33 +42,68 @@ impl Status {
 }
 
 fn status(client: &Client, admin: &Client, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
-    let (at, health, unreached) = match admin.get("/v1/health", &[]) {
-        Ok(reply) => (admin, reply.taken()?, None),
-        Err(why) => (client, client.get("/v1/health", &[])?.taken()?, Some(why)),
-    };
-    let ready = at.get("/v1/ready", &[])?;
-    let parts: Value = serde_json::from_slice(&ready.body).unwrap_or_default();
-    let ask = |path: &str| match &unreached {
-        None => admin.get(path, &[]).and_then(|reply| reply.taken()),
-        Some(why) => Err(Failure::Failed(why.to_string())),
-    };
-    let (figures, nodes) = (ask("/v1/admin/status"), ask("/v1/admin/nodes"));
+    let Answers { url, health, is_ready, parts, figures, nodes } = Answers::of(client, admin)?;
     if json {
-        let (is_ready, status) = (ready.is_success(), figures.unwrap_or_default());
-        let nodes = nodes.ok().and_then(|mut answer| Some(answer.get_mut("nodes")?.take()));
+        let (status, nodes) = (figures.unwrap_or_default(), nodes.ok());
+        let nodes = nodes.and_then(|mut answer| Some(answer.get_mut("nodes")?.take()));
         console
             .json(&json!({"health": health, "is_ready": is_ready, "ready": parts, "status": status, "nodes": nodes}))?;
     } else {
-        let seen = Seen {
-            url: at.url(),
-            health: &health,
-            ready: read::<Ready>(parts)?,
-            figures: figures.and_then(read::<Figures>),
-            nodes: nodes.and_then(read::<Nodes>).map(|nodes| nodes.nodes).unwrap_or_default(),
-        };
-        seen.print(console)?;
+        Answers { url, health, is_ready, parts, figures, nodes }.seen()?.print(console)?;
     }
-    if ready.is_success() { Ok(()) } else { Err(Failure::Failed("the node is not ready".to_owned())) }
+    if is_ready { Ok(()) } else { Err(Failure::Failed("the node is not ready".to_owned())) }
+}
+
+/// Shows the cluster that a node is in: what is wrong first, then the nodes.
+///
+/// # Errors
+///
+/// [`Failure`] if the node does not answer.
+pub(super) fn overview(admin: &Client, console: &mut Console<'_>) -> Result<(), Failure> {
+    Ok(Answers::of(admin, admin)?.seen()?.print_cluster(console)?)
+}
+
+/// What a node said of itself and of its cluster.
+struct Answers {
+    url: String,
+    health: Value,
+    is_ready: bool,
+    parts: Value,
+    figures: Result<Value, Failure>,
+    nodes: Result<Value, Failure>,
+}
+
+impl Answers {
+    /// Asks the admin listener; where it is not reached, the listener for clients says what it can.
+    fn of(client: &Client, admin: &Client) -> Result<Self, Failure> {
+        let (at, health, unreached) = match admin.get("/v1/health", &[]) {
+            Ok(reply) => (admin, reply.taken()?, None),
+            Err(why) => (client, client.get("/v1/health", &[])?.taken()?, Some(why)),
+        };
+        let ready = at.get("/v1/ready", &[])?;
+        let ask = |path: &str| match &unreached {
+            None => admin.get(path, &[]).and_then(|reply| reply.taken()),
+            Some(why) => Err(Failure::Failed(why.to_string())),
+        };
+        Ok(Self {
+            url: at.url().to_owned(),
+            health,
+            is_ready: ready.is_success(),
+            parts: serde_json::from_slice(&ready.body).unwrap_or_default(),
+            figures: ask("/v1/admin/status"),
+            nodes: ask("/v1/admin/nodes"),
+        })
+    }
+
+    fn seen(self) -> Result<Seen, Failure> {
+        Ok(Seen {
+            url: self.url,
+            health: self.health,
+            ready: read::<Ready>(self.parts)?,
+            figures: self.figures.and_then(read::<Figures>),
+            nodes: self.nodes.and_then(read::<Nodes>).map(|nodes| nodes.nodes).unwrap_or_default(),
+        })
+    }
 }
 
 /// What there is to do with the nodes of a cluster.

@@ -61,8 +61,8 @@ fn glance(cluster: &Value, nodes: &[Value], is_ready: bool) -> String {
     ]});
     let figures = json!({"version": "0.1.0", "parts": [], "records": 6478, "uptime_s": 61, "cluster": cluster});
     let seen = Seen {
-        url: "http://127.0.0.1:18181",
-        health: &json!({"node_id": NAMES[0], "status": "healthy", "version": "0.1.0"}),
+        url: "http://127.0.0.1:18181".to_owned(),
+        health: json!({"node_id": NAMES[0], "status": "healthy", "version": "0.1.0"}),
         ready: read(parts).unwrap(),
         figures: read(figures),
         nodes: read::<Nodes>(json!({"nodes": nodes})).unwrap().nodes,
@@ -90,6 +90,11 @@ fn a_healthy_cluster() {
             copies            2
             under-replicated  0 (exact)
             hints pending     0
+         Node              State  Address         Zone  Homes  Lag    Hints  Under-replicated  Role
+         3b6a27bcceb6a42d  alive  10.0.0.1:18180  a       172  12 ms      0                 0  asked
+         81bc1f0000000000  alive  10.0.0.2:18180  a       172  12 ms      0                 0  leader
+         e0f1d2c3b4a59687  alive  10.0.0.3:18180  a       171  12 ms      0                 0
+        3 of 3 alive
         node  http://127.0.0.1:18181  node_id 3b6a27bcceb6a42d  status healthy  version 0.1.0
           ✓ log      ok
           ✓ index    ok
@@ -127,6 +132,11 @@ fn a_cluster_with_a_node_down() {
             copies            2
             under-replicated  ≥ 1,041
             hints pending     1,041
+         Node              State  Address         Zone  Homes  Lag    Hints  Under-replicated  Role
+         3b6a27bcceb6a42d  alive  10.0.0.1:18180  a       172  12 ms  1,041           ≥ 1,041  asked
+         81bc1f0000000000  alive  10.0.0.2:18180  a       172  12 ms      0                 0  leader
+         e0f1d2c3b4a59687  down   10.0.0.3:18180  a       171      –      –                 –
+        2 of 3 alive
         node  http://127.0.0.1:18181  node_id 3b6a27bcceb6a42d  status healthy  version 0.1.0
           ✓ log      ok
           ✓ index    ok
@@ -165,6 +175,11 @@ fn a_cluster_without_a_leader_and_a_node_that_is_not_ready() {
             copies            2
             under-replicated  ≥ 0
             hints pending     0
+         Node              State    Address         Zone  Homes  Lag    Hints  Under-replicated  Role
+         3b6a27bcceb6a42d  alive    10.0.0.1:18180  a       172  3 min      0                 0  asked
+         81bc1f0000000000  suspect  10.0.0.2:18180  a       172      –      –                 –
+         e0f1d2c3b4a59687  unknown  10.0.0.3:18180  a       171      –      –                 –
+        1 of 3 alive
         node  http://127.0.0.1:18181  node_id 3b6a27bcceb6a42d  status healthy  version 0.1.0
           ✓ log      ok
           ✗ index    rebuilding from the log, 41 %

@@ -4,14 +4,20 @@
 
 use super::history::Acknowledged;
 use crate::cli::client::Client;
+use crate::cli::failure::Failure;
 use crate::cli::stop::Stop;
 use model::{RecordId, canonical};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often all nodes are asked for a claim before it counts as unanswered.
 const ROUNDS_MAX: u32 = 5;
 /// How long to wait between two rounds.
 const REST: Duration = Duration::from_millis(300);
+
+/// The most pages that are read.
+const PAGES_MAX: usize = 1_000;
 
 /// What became of the claims that were acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +55,48 @@ pub fn read_back(
         shown(number + 1);
     }
     checked
+}
+
+/// How many different claims `clients` show on subjects that begin with `prefix`: the most that one of them does, asked
+/// again while they are fewer than `wanted`.
+pub(super) fn most_shown(clients: &[Client], prefix: &str, wanted: usize, stop: &Stop) -> usize {
+    let mut most = 0;
+    for round in 0..ROUNDS_MAX {
+        if most >= wanted || stop.is_asked() || (round > 0 && !stop.wait(REST)) {
+            break;
+        }
+        most = clients.iter().filter_map(|client| count(client, prefix).ok()).chain([most]).max().unwrap_or(most);
+    }
+    most
+}
+
+/// How many a node shows, or why it does not say.
+fn count(client: &Client, prefix: &str) -> Result<usize, Failure> {
+    let mut ids = BTreeSet::new();
+    let mut cursor = None;
+    for _ in 0..PAGES_MAX {
+        let mut parameters =
+            vec![("prefix", prefix.to_owned()), ("lens", "none".to_owned()), ("limit", "1000".to_owned())];
+        parameters.extend(cursor.map(|cursor| ("cursor", cursor)));
+        let page = client.get("/v1/query", &parameters)?.taken()?;
+        ids.extend(claims_of(&page));
+        cursor = page.pointer("/meta/cursor").and_then(Value::as_str).map(str::to_owned);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(ids.len())
+}
+
+/// The ids of the claims on a page, candidates or not.
+fn claims_of(page: &Value) -> BTreeSet<String> {
+    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let answers = page.get("result").map(|result| list(result, "answers")).unwrap_or_default();
+    let claims = answers.iter().flat_map(|answer| {
+        let excluded = list(answer, "excluded").into_iter().filter_map(|excluded| excluded.get("claim").cloned());
+        list(answer, "candidates").into_iter().chain(excluded)
+    });
+    claims.filter_map(|claim| claim.get("id")?.as_str().map(str::to_owned)).collect()
 }
 
 /// Asks one node after the other until one has an answer. Which is the first depends on `number`.

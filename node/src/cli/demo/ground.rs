@@ -48,6 +48,11 @@ impl Place {
     pub fn admin_url(&self) -> String {
         format!("http://{}", self.admin)
     }
+
+    /// Where it says what it has to say, as a path to show.
+    pub(super) fn said_in(&self) -> String {
+        self.log.display().to_string()
+    }
 }
 
 /// Where all of them live.

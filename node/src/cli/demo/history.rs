@@ -25,6 +25,10 @@ pub struct Acknowledged {
     pub id: RecordId,
     /// What it is about.
     pub subject: String,
+    /// When it was acknowledged, on the clock of the writers.
+    pub at: Duration,
+    /// How long after its first attempt that was.
+    pub took: Duration,
 }
 
 /// An attempt that failed.
@@ -45,6 +49,20 @@ impl History {
         self.attempts += attempts;
         self.failed_attempts.extend(failed_attempts);
         self.failed_writes += failed_writes;
+    }
+
+    /// How many claims were acknowledged after `kill`.
+    pub fn acknowledged_after(&self, kill: Duration) -> usize {
+        self.since(kill).count()
+    }
+
+    /// How long the slowest claim that was acknowledged after `kill` took, with all its attempts. Zero if there is none.
+    pub fn slowest_after(&self, kill: Duration) -> Duration {
+        self.since(kill).map(|claim| claim.took).max().unwrap_or_default()
+    }
+
+    fn since(&self, kill: Duration) -> impl Iterator<Item = &Acknowledged> {
+        self.acknowledged.iter().filter(move |claim| claim.at > kill)
     }
 
     /// From `kill` to the last attempt that failed after it: for how long clients noticed. Zero if none did.
@@ -70,6 +88,21 @@ mod tests {
         history.add(History { failed_attempts: vec![failed(1400)], attempts: 3, ..History::default() });
         assert_eq!((history.errors_seen_for(ms(1000)), history.attempts), (ms(400), 3));
         assert_eq!(History::default().errors_seen_for(ms(1000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_was_acknowledged_before_the_kill_does_not_count_as_acknowledged_after_it() {
+        let ms = Duration::from_millis;
+        let claim = |at, took| Acknowledged {
+            id: RecordId([1; 32]),
+            subject: "demo://x".to_owned(),
+            at: ms(at),
+            took: ms(took),
+        };
+        let mut history = History { acknowledged: vec![claim(900, 700)], ..History::default() };
+        assert_eq!((history.acknowledged_after(ms(1000)), history.slowest_after(ms(1000))), (0, Duration::ZERO));
+        history.acknowledged.extend([claim(1100, 20), claim(1400, 360)]);
+        assert_eq!((history.acknowledged_after(ms(1000)), history.slowest_after(ms(1000))), (2, ms(360)));
     }
 
     #[test]

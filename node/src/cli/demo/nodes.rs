@@ -5,6 +5,10 @@ use super::process::{Process, tail};
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+/// How often a node that ends by itself is started again.
+const REVIVALS_MAX: u32 = 20;
 
 /// The processes on a ground.
 #[derive(Debug)]
@@ -13,6 +17,19 @@ pub struct Nodes {
     ground: Ground,
     /// By number, from 0; nothing where a node was killed.
     running: Vec<Option<Process>>,
+    /// How often each was started again because it had ended by itself.
+    revivals: Vec<u32>,
+}
+
+/// A node that had ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which one, from 0.
+    pub node: usize,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Its new process; nothing if it ended too often.
+    pub pid: Option<u32>,
 }
 
 impl Nodes {
@@ -23,7 +40,8 @@ impl Nodes {
     /// Those of [`Process::start`]; what was started is ended.
     pub fn start(program: &Path, ground: Ground) -> Result<Self, Failure> {
         let running = ground.places().iter().map(|_| None).collect();
-        let mut nodes = Self { program: program.to_owned(), ground, running };
+        let revivals = ground.places().iter().map(|_| 0).collect();
+        let mut nodes = Self { program: program.to_owned(), ground, running, revivals };
         (0..nodes.running.len()).try_for_each(|node| nodes.start_one(node))?;
         Ok(nodes)
     }
@@ -77,6 +95,34 @@ impl Nodes {
             }
         }
         Ok(())
+    }
+
+    /// Whether one of those that should run has ended by itself.
+    pub fn has_one_ended(&mut self) -> bool {
+        self.running.iter_mut().flatten().any(|process| process.ended().is_some())
+    }
+
+    /// Starts those again that have ended by themselves, unless they do so again and again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::start`].
+    pub fn revive(&mut self) -> Result<Vec<Ended>, Failure> {
+        let ended = self.running.iter_mut().enumerate().filter_map(|(node, slot)| {
+            let status = slot.as_mut()?.ended()?;
+            *slot = None;
+            Some((node, status))
+        });
+        let ended: Vec<_> = ended.collect();
+        ended.into_iter().map(|(node, status)| self.revive_one(node, status)).collect()
+    }
+
+    fn revive_one(&mut self, node: usize, status: ExitStatus) -> Result<Ended, Failure> {
+        if let Some(revivals) = self.revivals.get_mut(node).filter(|revivals| **revivals < REVIVALS_MAX) {
+            *revivals += 1;
+            self.start_one(node)?;
+        }
+        Ok(Ended { node, status, pid: self.pid(node) })
     }
 
     /// Clients of the nodes' client listeners and of their admin listeners.

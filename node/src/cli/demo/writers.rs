@@ -89,6 +89,7 @@ impl<'a> Writer<'a> {
         let subject = format!("demo://writer/{}/{n}", self.number + 1);
         let (id, line) = self.claim(&subject, n).map_err(|refusal| refused(&refusal))?;
         let Self { client, clients, clock, seen, rest, .. } = self;
+        let begun = clock.monotonic();
         let attempt = |node: usize| {
             seen.attempts += 1;
             let answer = clients.get(node).map(|client| acknowledged(client, &line));
@@ -103,7 +104,8 @@ impl<'a> Writer<'a> {
         match client.write(attempt, |time| rest.wait(time)) {
             Some(copies) => {
                 self.seen.copies_min = self.seen.copies_min.into_iter().chain([copies]).min();
-                self.seen.acknowledged.push(Acknowledged { id, subject });
+                let at = self.clock.monotonic();
+                self.seen.acknowledged.push(Acknowledged { id, subject, at, took: at.saturating_sub(begun) });
             }
             None => self.seen.failed_writes += 1,
         }

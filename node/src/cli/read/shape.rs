@@ -18,6 +18,8 @@ pub(super) struct Page {
 pub(super) struct Meta {
     pub(super) lens: String,
     pub(super) cursor: Option<String>,
+    /// How old what was read may be; none if nobody knows.
+    pub(super) freshness_ms: Option<u64>,
     #[serde(default)]
     pub(super) damaged: Vec<Unanswered>,
 }

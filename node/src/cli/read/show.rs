@@ -25,6 +25,12 @@ pub(super) struct Show<'a, 'c> {
 impl Show<'_, '_> {
     pub(super) fn answer(&mut self, answered: &Answered) -> io::Result<()> {
         let meta = &answered.meta;
+        if meta.freshness_ms.is_none() {
+            let warning =
+                "It may be old: the nodes that answered have been away, and no other that has it could be reached.";
+            let warning = self.console.paint(Tone::Warning, warning);
+            self.console.line(warning)?;
+        }
         if answered.result.answers.is_empty() && meta.damaged.is_empty() && meta.cursor.is_none() {
             return self.console.line("Nobody claims anything on that.");
         }

@@ -110,7 +110,15 @@ fn layers_show_a_row_a_tier() {
 }
 
 #[test]
+fn an_answer_of_unknown_age_comes_with_a_warning() {
+    let old = decided().replace(r#""freshness_ms":0"#, r#""freshness_ms":null"#);
+    let warning = "It may be old: the nodes that answered have been away, and no other that has it could be reached.\n";
+    assert_eq!(shown(&old, true), format!("{warning}{}", shown(&decided(), true)));
+}
+
+#[test]
 fn nothing_is_told_as_such() {
-    let empty = r#"{"result":{"answers":[]},"meta":{"lens":"authority","as_of":"1.0","cursor":null}}"#;
+    let empty =
+        r#"{"result":{"answers":[]},"meta":{"lens":"authority","as_of":"1.0","freshness_ms":2100,"cursor":null}}"#;
     assert_eq!(shown(empty, true), "Nobody claims anything on that.\n");
 }

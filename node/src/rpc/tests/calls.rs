@@ -1,6 +1,6 @@
 //! Every call arrives as it was made, from members only, and comes back.
 
-use super::node::{HERE, KEY, Node, SOON, element, greeting, question, record};
+use super::node::{EPOCH, HERE, KEY, Node, SOON, element, greeting, question, record};
 use crate::rpc::gather::UNDER_WAY_MAX;
 use crate::rpc::{CallError, Credentials, Scanned};
 use crate::world::World;
@@ -29,7 +29,7 @@ async fn every_call_arrives_and_comes_back() {
         assert_eq!(proposed, Ok(ProposeReply::NotLeader(Some(3))));
         let report = peers.report(to, SOON).await.unwrap();
         assert_eq!((report.node, report.leader), (to.0, Some(nodes[from].id.0)));
-        let stored = peers.store(to, Role::Hint, vec![record(1), record(2)], SOON).await.unwrap();
+        let stored = peers.store(to, Role::Hint, EPOCH, vec![record(1), record(2)], SOON).await.unwrap();
         let stamps = [1, 2].map(|bits| Verdict::Created(Stamp::from_bits(bits)));
         assert_eq!((stored.verdicts.as_slice(), stored.takes_next), (stamps.as_slice(), 100));
         let ids: Vec<RecordId> = (1..4).map(|number| RecordId([number; 32])).collect();
@@ -163,7 +163,7 @@ async fn many_stores_at_once_become_few_messages() {
         for number in 0..count {
             let (peers, to) = (nodes[0].peers.clone(), nodes[1].id);
             stores.spawn(async move {
-                let stored = peers.store(to, Role::Owned, vec![record(number)], SOON).await.unwrap();
+                let stored = peers.store(to, Role::Owned, EPOCH, vec![record(number)], SOON).await.unwrap();
                 assert_eq!(stored.verdicts, [Verdict::Created(Stamp::from_bits(u64::from(number)))]);
             });
         }

@@ -1,6 +1,6 @@
 //! Peers that are slow, silent, gone or back again, and messages that get lost.
 
-use super::node::{AWHILE, HERE, KEY, Node, SOON, record};
+use super::node::{AWHILE, EPOCH, HERE, KEY, Node, SOON, record};
 use crate::rpc::{CallError, Credentials};
 use crate::world::{Courier, Fate, World};
 use cluster::NodeId;
@@ -56,7 +56,7 @@ async fn a_node_that_stops_answers_what_it_was_asked() {
     let nodes = Node::cluster(2).await;
     nodes[1].fake.lets.forget_permits(tokio::sync::Semaphore::MAX_PERMITS);
     let (peers, to) = (nodes[0].peers.clone(), nodes[1].id);
-    let store = tokio::spawn(async move { peers.store(to, Role::Owned, vec![record(1)], SOON).await });
+    let store = tokio::spawn(async move { peers.store(to, Role::Owned, EPOCH, vec![record(1)], SOON).await });
     nodes[1].fake.until(|fake| fake.messages() == 1).await;
     nodes[1].stop.send_replace(true);
     nodes[1].fake.lets.add_permits(1);
@@ -99,7 +99,7 @@ async fn messages_meet_their_fate() {
         sender.knows(&receiver);
         receiver.fake.stores.lock().unwrap().clear();
         let deadline = if answered { SOON } else { AWHILE };
-        let stored = sender.peers.store(receiver.id, Role::Owned, vec![record(1)], deadline).await;
+        let stored = sender.peers.store(receiver.id, Role::Owned, EPOCH, vec![record(1)], deadline).await;
         assert_eq!((receiver.fake.messages(), stored.is_ok()), (arrived, answered), "{fate:?}");
     }
 }

@@ -23,6 +23,8 @@ use tokio::task::JoinHandle;
 pub(super) const HERE: ClusterId = ClusterId([7; 16]);
 pub(super) const KEY: ClusterKey = ClusterKey([9; 32]);
 /// Longer than anything takes that comes to an end.
+/// Before anybody knows a table.
+pub(super) const EPOCH: Epoch = Epoch(0);
 pub(super) const SOON: Duration = Duration::from_secs(30);
 /// Long enough to be sure that something does not come.
 pub(super) const AWHILE: Duration = Duration::from_millis(300);
