@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Small files, so that a test does not write half a megabyte to keep ten entries.
-pub(crate) const SMALL: Settings = Settings { cache_bytes: 4 << 20, sled_segment_bytes: 8 << 10 };
+pub(crate) const SMALL: Settings = Settings { cache_bytes: 4 << 20, sled_segment_bytes: 8 << 10, sled_flush_ms: None };
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 

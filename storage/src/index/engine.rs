@@ -74,11 +74,14 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// Size of the segments of sled's file: bytes, a power of two from 256. Default 512 KiB, sled's own.
     pub sled_segment_bytes: usize,
+    /// How often sled writes by itself what nobody flushed: milliseconds. Default 500, sled's own. `None`: never, so
+    /// that what a kill leaves depends on no clock.
+    pub sled_flush_ms: Option<u64>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cache_bytes: 256 << 20, sled_segment_bytes: 512 << 10 }
+        Self { cache_bytes: 256 << 20, sled_segment_bytes: 512 << 10, sled_flush_ms: Some(500) }
     }
 }
 
