@@ -123,11 +123,8 @@ impl<'a> Changes<'a> {
             Frame::Record(record) => self.note_record(position, length, record, filed),
             Frame::Stamp { id, stamp, .. } => self.note_stamp(id, *stamp, filed),
             Frame::Erased { id, home, stamp, .. } => self.note_erased(position, length, (*id, *home, *stamp), filed),
-            Frame::Close { .. }
-            | Frame::Ceiling { .. }
-            | Frame::HomeDropped { .. }
-            | Frame::Seal { .. }
-            | Frame::Offsets { .. } => Ok(()),
+            Frame::Close { .. } | Frame::Ceiling { .. } | Frame::Seal { .. } | Frame::Offsets { .. } => Ok(()),
+            Frame::HomeDropped { home, .. } => self.note_home_dropped(position, frame, *home),
             Frame::Hint(record) => self.note_hint(position, length, record),
             Frame::HintDone { home, id, .. } => self.note_hint_done(position, length, (*home, id)),
             Frame::Lost(lost) => self.note_lost(lost),
@@ -279,6 +276,11 @@ impl<'a> Changes<'a> {
         Ok(found)
     }
 
+    /// The index below these changes.
+    pub(super) fn index(&self) -> &dyn Index {
+        self.index
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         match self.batch.change(key) {
             Some(change) => Ok(change.map(<[u8]>::to_vec)),
@@ -287,7 +289,7 @@ impl<'a> Changes<'a> {
     }
 
     /// Counts the frame of a record, or of an id that was erased, as garbage.
-    fn garbage_at(&mut self, position: Position, length: u32, erased: u32) {
+    pub(super) fn garbage_at(&mut self, position: Position, length: u32, erased: u32) {
         self.rewrote = true;
         self.count_garbage(position, length, erased);
     }

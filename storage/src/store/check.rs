@@ -5,6 +5,7 @@
 //! rebuild. In steps, each of which keeps writes out while it runs.
 
 use super::change::{disagrees, frame_length, unreadable};
+use super::dropped::{Dropped, dropped_in};
 use super::elements::digest_of;
 use super::error::ReadError;
 use super::filing::Filing;
@@ -162,6 +163,7 @@ impl Comparison<'_> {
             },
             Frame::Lost(lost) => match self.id_entry(&lost.id)? {
                 Some(entry) => self.has_element(&lost.id, &entry, None),
+                None if lost.position < self.dropped(lost.home)?.before => Ok(()),
                 None => Err(missing("i", lost.position).into()),
             },
             Frame::Stamp { id, stamp, .. } => match self.id_entry(id)? {
@@ -171,9 +173,12 @@ impl Comparison<'_> {
                 }
                 _ => Ok(()),
             },
-            Frame::Close { .. }
+            Frame::HomeDropped { home, .. } if self.dropped(*home)?.before < position && *home != Home::GLOBAL => {
+                Err(missing("m dropped", position).into())
+            }
+            Frame::HomeDropped { .. }
+            | Frame::Close { .. }
             | Frame::Ceiling { .. }
-            | Frame::HomeDropped { .. }
             | Frame::Seal { .. }
             | Frame::Offsets { .. } => Ok(()),
             Frame::Hint(record) => self.hint(position, frame, record, tally),
@@ -220,6 +225,7 @@ impl Comparison<'_> {
         tally: &mut Tally,
     ) -> Result<(), ReadError> {
         match self.id_entry(&record.id)? {
+            None if position < self.dropped(record.home)?.before => Ok(()),
             None => Err(missing("i", position).into()),
             Some(entry) if entry.erased => {
                 tally.erased_in.insert(position.segment);
@@ -263,7 +269,11 @@ impl Comparison<'_> {
         {
             return Err(missing("posting", entry.position).into());
         }
-        if let Filing::Claim(question, authors) = filing {
+        // Of what is being dropped, the question and its speakers go first.
+        let is_leaving = self.dropped(entry.home)?.takes(entry);
+        if let Filing::Claim(question, authors) = filing
+            && !is_leaving
+        {
             let by_agent = authors.iter().map(|author| agent_key(author, &question));
             for key in by_agent.chain([predicate_key(&question)]) {
                 if self.index.get(&key)?.is_none() {
@@ -277,6 +287,10 @@ impl Comparison<'_> {
     pub(super) fn hint_entry(&self, home: Home, id: &RecordId) -> Result<Option<HintEntry>, ReadError> {
         let value = self.index.get(&HintEntry::key(home, id))?;
         value.map(|value| HintEntry::decode(&value).ok_or_else(|| unreadable("h", id).into())).transpose()
+    }
+
+    pub(super) fn dropped(&self, home: Home) -> Result<Dropped, ReadError> {
+        dropped_in(self.index, home)
     }
 
     pub(super) fn id_entry(&self, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {

@@ -100,6 +100,9 @@ impl Comparison<'_> {
 
     /// Whether the frame that an `i` entry names is there. A damaged one is the log's business, not the index's.
     fn id_entry_is_true(&self, id: &RecordId, entry: &IdEntry) -> Result<bool, ReadError> {
+        if !entry.erased && entry.position < self.dropped(entry.home)?.out {
+            return Ok(false);
+        }
         let owned = match self.log.read(entry.position, entry.length) {
             Err(log::ReadError::Damaged(_)) => return Ok(true),
             Err(log::ReadError::Gone(_)) => return Ok(false),

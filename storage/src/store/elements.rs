@@ -8,6 +8,7 @@
 
 use super::change::{Changes, unreadable};
 use super::error::ReadError;
+use super::set::Element;
 use crate::index::IndexError;
 use crate::index::entry::IdEntry;
 use crate::index::entry::set::ElementEntry;
@@ -21,6 +22,11 @@ pub(super) const UNREADABLE: [u8; 32] = [0; 32];
 /// The BLAKE3 of the signatures of a record, if it can be read.
 pub(super) fn digest_of(record: Option<&StoredRecord>) -> [u8; 32] {
     record.map_or(UNREADABLE, StoredRecord::signatures_digest)
+}
+
+/// The entry of an element.
+pub(super) fn element_of(element: &Element) -> ElementEntry {
+    ElementEntry { leaf: element.leaf, erased: element.erased }
 }
 
 impl Changes<'_> {
@@ -79,7 +85,8 @@ impl Changes<'_> {
         self.batch.put(ElementEntry::key(home, stamp, id), element.encode());
     }
 
-    fn drop_element(&mut self, id: &RecordId, (home, stamp): (Home, Stamp), element: ElementEntry) {
+    /// Takes an element out of its place.
+    pub(super) fn drop_element(&mut self, id: &RecordId, (home, stamp): (Home, Stamp), element: ElementEntry) {
         self.set.remove(&self.set_key, home, stamp, element.leaf);
         self.batch.delete(ElementEntry::key(home, stamp, id));
     }

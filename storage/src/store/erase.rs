@@ -52,11 +52,11 @@ impl Appender {
         let shared = Arc::clone(self.shared());
         let mut writer = shared.writer();
         shared.must_be_ready()?;
-        let Remains { home, stamp, signatures, lost } = match shared.lookup(&id).map_err(AppendError::Index)? {
+        let Remains { home, stamp, signatures, lost } = match shared.lookup_left(&id).map_err(AppendError::Index)? {
             Lookup::Erased(erasure) => return Ok(erasure),
             Lookup::Absent => shared.remains_of_hint(&id)?,
             Lookup::Found(record) => Remains::of(&record),
-            Lookup::Damaged(position) => match shared.id_entry(&id).map_err(AppendError::Index)? {
+            Lookup::Damaged(position) => match shared.id_entry_left(&id).map_err(AppendError::Index)? {
                 Some(IdEntry { position, length, home, stamp, kind, erased: false }) => {
                     Remains::unread(Lost { home, stamp, position, length, kind: Some(kind), id })
                 }
@@ -84,9 +84,14 @@ impl Appender {
 }
 
 impl Shared {
+    /// What is known of an id, also if it was dropped with its home and is still in the index.
+    fn lookup_left(&self, id: &RecordId) -> Result<Lookup, ReadError> {
+        self.id_entry_left(id)?.map_or(Ok(Lookup::Absent), |entry| self.lookup_at(id, &entry))
+    }
+
     /// Where the log holds bodies of `id`, as far as it is known: the record, its hint, and those not needed any more.
     fn bodies_of(&self, id: &RecordId) -> Result<Vec<Position>, ReadError> {
-        let record = self.id_entry(id)?.map(|entry| entry.position);
+        let record = self.id_entry_left(id)?.map(|entry| entry.position);
         let hint = self.hint_of(id)?.map(|(_, entry)| entry.position);
         let superseded = self.superseded_of(id)?.into_iter().map(|(position, _)| position);
         Ok(record.into_iter().chain(hint).chain(superseded).collect())
@@ -104,7 +109,24 @@ impl Shared {
         })
     }
 
-    /// What stays of a record that is only kept for others, or was, as long as the log holds its body.
+    /// The record in a frame that is not needed any more; `None` if the frame is damaged or gone.
+    fn read_retired(
+        &self,
+        id: &RecordId,
+        position: Position,
+        length: u32,
+        stamp: Stamp,
+    ) -> Result<Option<StoredRecord>, ReadError> {
+        let owned = match self.log.read(position, length) {
+            Err(log::ReadError::Damaged(_) | log::ReadError::Gone(_)) => return Ok(None),
+            read => read?,
+        };
+        let (Frame::Hint(record) | Frame::Record(record)) = owned.frame() else { return Ok(None) };
+        Ok(StoredRecord::new(&record, stamp).filter(|record| record.id() == *id))
+    }
+
+    /// What stays of a record that is only kept for others, or was, or that was dropped with its home, as long as the log
+    /// holds its body.
     fn remains_of_hint(&self, id: &RecordId) -> Result<Remains, EraseError> {
         let hint = self.hint_of(id).map_err(AppendError::Index)?;
         let kept =
@@ -114,8 +136,7 @@ impl Shared {
         let Some((position, Retired { home, stamp, length })) = kept.or(retired) else {
             return Err(EraseError::NotFound);
         };
-        let entry = HintEntry { position, length, stamp, topic: [0; 8] };
-        Ok(match self.read_hint(id, &entry).map_err(AppendError::Index)? {
+        Ok(match self.read_retired(id, position, length, stamp).map_err(AppendError::Index)? {
             Some(record) => Remains::of(&record),
             None => {
                 let is_there = matches!(self.log.read(position, length), Err(log::ReadError::Damaged(_)));

@@ -13,6 +13,7 @@ use crate::log::{self, Frame, LogReader, Position};
 use crate::stored::StoredRecord;
 use model::record::{Predicate, Subject};
 use model::{AgentId, RecordId};
+use std::collections::BTreeSet;
 
 /// What a record is filed under.
 pub(super) enum Filing {
@@ -85,7 +86,7 @@ impl Changes<'_> {
         let IdEntry { position, length, stamp, .. } = *old;
         // A `lost` frame may tell of a body that compaction dropped since.
         if matches!(self.log.read(position, length), Err(log::ReadError::Damaged(_) | log::ReadError::Gone(_))) {
-            return self.take_back_unread(position);
+            return self.take_back_unread(&[position].into());
         }
         let filing = Filing::of(&read_posting(self.log, &Posting { position, length, stamp })?);
         filing.posting_key(old.position).into_iter().for_each(|key| self.batch.delete(key));
@@ -97,9 +98,11 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// Takes back what a frame that cannot be read is filed under. Cost: a look at every posting and every `a` key.
-    fn take_back_unread(&mut self, position: Position) -> Result<(), ReadError> {
-        let here = |key: &[u8]| key.ends_with(&position_bytes(position));
+    /// Takes back what frames that cannot be read are filed under. Cost: a look at every posting, and one at every `a` key
+    /// for each question among them.
+    pub(super) fn take_back_unread(&mut self, positions: &BTreeSet<Position>) -> Result<(), ReadError> {
+        let ends: BTreeSet<_> = positions.iter().map(|position| position_bytes(*position)).collect();
+        let here = |key: &[u8]| key.last_chunk().is_some_and(|end| ends.contains(end));
         for key in self.entries(&Table::Vote.prefix(), &here)?.into_keys() {
             self.batch.delete(key);
         }
@@ -123,8 +126,13 @@ impl Changes<'_> {
         if others.is_empty() {
             self.batch.delete(predicate_key(question));
         }
+        self.speakers_of(&others)
+    }
+
+    /// Who made the claims that these postings point to, as far as they can be read.
+    pub(super) fn speakers_of(&self, postings: &[Posting]) -> Result<Vec<AgentId>, ReadError> {
         let mut still = Vec::new();
-        for other in &others {
+        for other in postings {
             match read_posting(self.log, other).map(|record| Filing::of(&record)) {
                 Ok(Filing::Claim(_, speakers)) => still.extend(speakers),
                 Ok(Filing::Vote(_) | Filing::IdOnly) | Err(ReadError::Log(log::ReadError::Damaged(_))) => {}

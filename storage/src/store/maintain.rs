@@ -8,7 +8,8 @@ use super::summary::{Garbage, all_superseded, superseded, superseded_position};
 use crate::index::entry::{IdEntry, Table, entry_id};
 use crate::log::{Compacted, Damage, Frame, Item, Knowledge, LogError, Lost, Position, Scrubber};
 use crate::stored::StoredRecord;
-use model::RecordId;
+use model::{Home, RecordId};
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -63,11 +64,14 @@ impl Maintenance {
     pub fn compact(&mut self) -> Result<Option<Compacted>, StoreError> {
         let shared = &self.shared;
         shared.must_have_postings()?;
-        for (segment, before) in self.due()? {
+        let due = self.due()?;
+        // While a home is being dropped, what is counted as garbage of it may not go yet.
+        let Some(dropped) = shared.dropped_for_good() else { return Ok(None) };
+        for (segment, before) in due {
             // What compaction drops must not be missed by an index that a crash takes back in time.
             shared.with_index(|index| Ok(index.flush()?))?;
             let superseded = shared.superseded_in(segment)?;
-            let mut known = Known { shared, erases: before.erased > 0, in_doubt: false };
+            let mut known = Known { shared, dropped: &dropped, erases: before.erased > 0, in_doubt: false };
             let compacted = match shared.compactor.compact_knowing(segment, shared.stamp(), &mut known) {
                 Err(LogError::NotSealed(_)) => continue,
                 compacted => compacted?,
@@ -137,6 +141,8 @@ impl Maintenance {
 /// What the store tells the log about a segment that is compacted.
 struct Known<'s> {
     shared: &'s Shared,
+    /// By home, before which position nothing is left of it; the index has it on disk.
+    dropped: &'s BTreeMap<Home, Position>,
     erases: bool,
     /// Of some frame it could not be told whether it is needed.
     in_doubt: bool,
@@ -144,7 +150,7 @@ struct Known<'s> {
 
 impl Knowledge for Known<'_> {
     fn needs(&mut self, position: Position, frame: &Frame<'_>) -> bool {
-        self.shared.is_needed(position, frame).unwrap_or_else(|_| {
+        self.shared.is_needed(position, frame, self.dropped).unwrap_or_else(|_| {
             self.in_doubt = true;
             true
         })
@@ -180,30 +186,42 @@ impl Shared {
         self.with_index(|index| Ok(index.get(&Garbage::key(segment))?.is_some()))
     }
 
-    /// Whether the log still needs a frame.
-    fn is_needed(&self, position: Position, frame: &Frame<'_>) -> Result<bool, ReadError> {
-        let unless = |id: &RecordId, obsolete: &dyn Fn(IdEntry) -> bool| {
-            Ok::<_, ReadError>(self.id_entry(id)?.is_none_or(|entry| !obsolete(entry)))
+    /// By home, the position before which nothing is left of it but what was erased; `None` while one is being dropped.
+    fn dropped_for_good(&self) -> Option<BTreeMap<Home, Position>> {
+        let sums = self.sums();
+        sums.going().is_none().then(|| sums.all_dropped().map(|(home, dropped)| (home, dropped.out)).collect())
+    }
+
+    /// Whether the log still needs a frame; `dropped` says what went with its home.
+    fn is_needed(
+        &self,
+        position: Position,
+        frame: &Frame<'_>,
+        dropped: &BTreeMap<Home, Position>,
+    ) -> Result<bool, ReadError> {
+        let unless = |home: &Home, id: &RecordId, obsolete: &dyn Fn(IdEntry) -> bool| {
+            let went = || dropped.get(home).is_some_and(|before| position < *before);
+            Ok::<_, ReadError>(self.id_entry_left(id)?.map_or_else(|| !went(), |entry| !obsolete(entry)))
         };
         match frame {
-            Frame::Record(record) => unless(&record.id, &|entry| entry.erased || entry.position > position),
+            Frame::Record(record) => {
+                unless(&record.home, &record.id, &|entry| entry.erased || entry.position > position)
+            }
             // Both copies of an erasure are.
             Frame::Erased { .. } => Ok(true),
             // What stands elsewhere than the frame that it tells of tells a rebuild of an erased body.
             Frame::Lost(lost) if lost.position != position => Ok(true),
-            Frame::Lost(lost) => unless(&lost.id, &|entry| entry.position != position),
-            Frame::Stamp { id, stamp, .. } => unless(id, &|entry| entry.erased || entry.stamp != *stamp),
+            Frame::Lost(lost) => unless(&lost.home, &lost.id, &|entry| entry.position != position),
+            Frame::Stamp { home, id, stamp } => unless(home, id, &|entry| entry.erased || entry.stamp != *stamp),
             Frame::Hint(record) => {
                 let entry = self.hint_entry(record.home, &record.id)?;
                 Ok(entry.is_some_and(|entry| entry.position == position))
             }
             // As long as the log holds a hint that it takes back.
             Frame::HintDone { id, .. } => self.has_superseded_before(position, id),
-            Frame::Close { .. }
-            | Frame::Ceiling { .. }
-            | Frame::HomeDropped { .. }
-            | Frame::Seal { .. }
-            | Frame::Offsets { .. } => Ok(true),
+            // The last of a home says all that the others said.
+            Frame::HomeDropped { home, .. } => Ok(dropped.get(home).is_none_or(|before| position >= *before)),
+            Frame::Close { .. } | Frame::Ceiling { .. } | Frame::Seal { .. } | Frame::Offsets { .. } => Ok(true),
         }
     }
 

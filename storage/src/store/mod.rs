@@ -14,6 +14,7 @@ mod change;
 mod check;
 mod check_entries;
 mod copies;
+mod dropped;
 mod elements;
 mod erase;
 mod error;

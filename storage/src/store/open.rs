@@ -7,6 +7,7 @@
 use super::append::Appender;
 use super::change::unreadable;
 use super::check::Check;
+use super::dropped::{Dropped, Drops};
 use super::error::{ReadError, StoreError};
 use super::note::{Condition, Note};
 use super::rebuild::STEP_FRAMES;
@@ -156,7 +157,7 @@ impl Shared {
             return Ok(Some(RebuildReason::AheadOfLog));
         }
         match totals_of(index.as_ref()) {
-            Ok(totals) => self.sums().load(totals, recovery.greatest_stamp),
+            Ok((totals, dropped)) => self.sums().load(totals, dropped, recovery.greatest_stamp),
             Err(error) => return Ok(Some(RebuildReason::Failed(error))),
         }
         writer.number = number;
@@ -210,7 +211,10 @@ impl Shared {
             return Ok(0);
         }
         match self.catch_up(writer)? {
-            0 => self.check_on(writer).map_err(StoreError::from),
+            0 => match self.check_on(writer)? {
+                0 => self.drop_on(writer).map_err(StoreError::from),
+                compared => Ok(compared),
+            },
             frames => Ok(frames),
         }
     }
@@ -227,7 +231,8 @@ impl Shared {
             index.flush()?;
             let lost = |reason| IndexError::Disagrees(format!("it does not know any more how far it is: {reason}"));
             let summary = self.summary_of(index)?.map_err(lost)?;
-            self.sums().load(totals_of(index)?, Stamp::ZERO);
+            let (totals, dropped) = totals_of(index)?;
+            self.sums().load(totals, dropped, Stamp::ZERO);
             Ok(summary)
         });
         match summary {
@@ -263,8 +268,8 @@ impl Shared {
     }
 }
 
-/// The sums of the homes' sets that an index holds.
-fn totals_of(index: &dyn Index) -> Result<BTreeMap<Home, SetSum>, IndexError> {
+/// The sums of the homes' sets that an index holds, and which homes were dropped.
+fn totals_of(index: &dyn Index) -> Result<(BTreeMap<Home, SetSum>, Drops), IndexError> {
     let (mut totals, mut broken) = (BTreeMap::new(), None);
     index.scan(&Table::Sum.prefix(), &[], &mut |key, value| match sum_home(key).zip(SetSum::from_bytes(value)) {
         Some((home, sum)) => {
@@ -276,7 +281,7 @@ fn totals_of(index: &dyn Index) -> Result<BTreeMap<Home, SetSum>, IndexError> {
             ControlFlow::Break(())
         }
     })?;
-    broken.map_or(Ok(totals), Err)
+    broken.map_or(Ok((totals, Dropped::all(index)?)), Err)
 }
 
 /// Up to where the log is still what an index may have seen: what was cut and written anew elsewhere comes after.

@@ -227,7 +227,10 @@ pub(super) enum Known {
 
 impl Shared {
     fn known(&self, id: &RecordId) -> Result<Known, ReadError> {
-        let Some(entry) = self.id_entry(id)? else { return Ok(Known::No) };
+        let Some(entry) = self.id_entry_left(id)? else { return Ok(Known::No) };
+        if self.dropped(entry.home).takes(&entry) {
+            return Ok(Known::Gone);
+        }
         let stamp = entry.stamp;
         Ok(match self.lookup_at(id, &entry) {
             Ok(Lookup::Found(record)) => Known::Sound { stamp, signatures: record.signatures(), body: None },

@@ -260,18 +260,23 @@ impl Reader {
 }
 
 /// The `i` entry of `id` in an index.
-fn id_entry_in(index: &dyn Index, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {
+pub(super) fn id_entry_in(index: &dyn Index, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {
     let value = index.get(&IdEntry::key(id))?;
     value.map(|value| IdEntry::decode(&value).ok_or_else(|| unreadable("i", id).into())).transpose()
 }
 
 impl Shared {
-    /// The `i` entry of `id`.
+    /// The `i` entry of `id`, unless it was dropped with its home.
     ///
     /// # Errors
     ///
     /// [`ReadError::Rebuilding`] unless it is known where every id is, and the others.
     pub(super) fn id_entry(&self, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {
+        Ok(self.id_entry_left(id)?.filter(|entry| !self.dropped(entry.home).takes(entry)))
+    }
+
+    /// The same, also of what was dropped and is still in the index.
+    pub(super) fn id_entry_left(&self, id: &RecordId) -> Result<Option<IdEntry>, ReadError> {
         self.index_with(Needs::Ids, |index, _| id_entry_in(index, id))
     }
 
@@ -337,7 +342,7 @@ impl Shared {
             }
         });
         match entry? {
-            Some(entry) if entry.position == position && !entry.erased => {
+            Some(entry) if entry.position == position && !entry.erased && !self.dropped(entry.home).takes(&entry) => {
                 StoredRecord::new(record, entry.stamp).ok_or(ReadError::Archive(position)).map(Some)
             }
             _ => Ok(None),

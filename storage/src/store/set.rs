@@ -37,10 +37,16 @@ impl Reader {
     ///
     /// [`ReadError::Rebuilding`] and the others but [`ReadError::TooMany`] and [`ReadError::TooLarge`].
     pub fn root(&self, home: Home, until: Stamp) -> Result<SetSum, ReadError> {
-        let at_once = self.shared.index_with(Needs::Postings, |_, _| Ok(self.shared.sums().at_fence(home, until)))?;
+        let at_once = self.shared.index_with(Needs::Postings, |_, _| {
+            let is_going = self.shared.dropped(home).is_going();
+            Ok(if is_going { None } else { Some(self.shared.sums().at_fence(home, until)) })
+        })?;
         match at_once {
-            AtFence::Exactly(sum) => Ok(sum),
-            AtFence::Without(..) => self.shared.root_with_scan(home, until),
+            Some(AtFence::Exactly(sum)) => Ok(sum),
+            Some(AtFence::Without(..)) | None => {
+                let _writer = self.shared.writer();
+                self.shared.root_held(home, until)
+            }
         }
     }
 
@@ -57,22 +63,7 @@ impl Reader {
         until: Stamp,
         limit: usize,
     ) -> Result<Vec<Element>, ReadError> {
-        let mut found = Vec::new();
-        if limit == 0 {
-            return Ok(found);
-        }
-        let from = after.map(|(stamp, id)| {
-            let mut key = ElementEntry::key(home, stamp, &id);
-            key.push(0);
-            key
-        });
-        self.shared.index_with(Needs::Postings, |index, _| {
-            scan(index, home, &from.unwrap_or_default(), until, &mut |element| {
-                found.push(element);
-                if found.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })
-        })?;
-        Ok(found)
+        self.shared.elements_held(home, after, until, limit)
     }
 
     /// The homes in which this store has elements, each with the sum of all of them. Cost: none to speak of.
@@ -81,28 +72,30 @@ impl Reader {
     ///
     /// As [`Reader::root`].
     pub fn homes(&self) -> Result<Vec<(Home, SetSum)>, ReadError> {
-        self.shared.index_with(Needs::Postings, |_, _| Ok(self.shared.sums().totals()))
+        let totals = self.shared.index_with(Needs::Postings, |_, _| Ok(self.shared.sums().totals()))?;
+        let held = totals.into_iter().map(|(home, total)| {
+            let going = self.shared.dropped(home).is_going();
+            Ok((home, if going { self.root(home, Stamp::MAX)? } else { total }))
+        });
+        Ok(held.collect::<Result<Vec<_>, ReadError>>()?.into_iter().filter(|(_, sum)| *sum != SetSum::ZERO).collect())
     }
 }
 
 impl Shared {
-    /// The sum at a fence that needs a look at elements after it. The writer is held, so that memory and index agree.
-    fn root_with_scan(&self, home: Home, until: Stamp) -> Result<SetSum, ReadError> {
-        let _writer = self.writer();
-        self.index_with(Needs::Postings, |index, _| {
-            let at_fence = self.sums().at_fence(home, until);
-            let (mut sum, last) = match at_fence {
-                AtFence::Exactly(sum) => return Ok(sum),
-                AtFence::Without(sum, last) => (sum, last),
-            };
-            let Some(first) = until.next() else { return Ok(sum) };
-            let from = ElementEntry::key(home, first, &RecordId([0; 32]));
-            scan(index, home, &from, last, &mut |element| {
-                sum.remove(&self.place.set_key, element.leaf);
-                ControlFlow::Continue(())
-            })?;
-            Ok(sum)
-        })
+    /// The sum at a fence as the index has it; the writer is held, so that memory and index agree.
+    pub(super) fn root_in(&self, index: &dyn Index, home: Home, until: Stamp) -> Result<SetSum, ReadError> {
+        let at_fence = self.sums().at_fence(home, until);
+        let (mut sum, last) = match at_fence {
+            AtFence::Exactly(sum) => return Ok(sum),
+            AtFence::Without(sum, last) => (sum, last),
+        };
+        let Some(first) = until.next() else { return Ok(sum) };
+        let from = ElementEntry::key(home, first, &RecordId([0; 32]));
+        scan(index, home, &from, last, &mut |element| {
+            sum.remove(&self.place.set_key, element.leaf);
+            ControlFlow::Continue(())
+        })?;
+        Ok(sum)
     }
 }
 

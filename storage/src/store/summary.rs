@@ -213,7 +213,8 @@ pub(super) fn superseded_position(key: &[u8]) -> Option<Position> {
     Some(Position { segment: u32::from_be_bytes(*segment), at: u32::from_be_bytes(at.try_into().ok()?) })
 }
 
-fn meta_key(name: &[u8]) -> Vec<u8> {
+/// The key, or the beginning of keys, of that name.
+pub(super) fn meta_key(name: &[u8]) -> Vec<u8> {
     let mut key = Table::Meta.prefix();
     key.extend_from_slice(name);
     key

@@ -3,9 +3,12 @@
 //! It never knows an element: what a batch of the index changes is collected in a [`SetChange`] and taken up once that
 //! batch is applied. The sums by second of the last [`WINDOW_SECONDS`] tell what a set was at a recent fence.
 //!
+//! It also keeps which homes were dropped, since what is held of a home is told by both.
+//!
 //! Invariants: the total of a home is the value of its `t` entry; what is kept of a second is the sum of all elements
 //! with stamps in it, for each second from [`Sums::from_second`] on.
 
+use super::dropped::{Dropped, Drops};
 use crate::index::Batch;
 use crate::index::entry::set::sum_key;
 use model::set::{Leaf, SetKey, SetSum};
@@ -15,19 +18,29 @@ use std::collections::BTreeMap;
 /// For so many seconds before the newest stamp the sums are kept by second.
 pub(super) const WINDOW_SECONDS: u64 = 64;
 
-/// What changes in the homes' sets, by home and second; a difference of sums each.
+/// What changes in the homes' sets.
 #[derive(Debug, Default)]
-pub(super) struct SetChange(BTreeMap<(Home, u64), SetSum>);
+pub(super) struct SetChange {
+    /// By home and second; a difference of sums each.
+    sums: BTreeMap<(Home, u64), SetSum>,
+    /// Homes that were dropped, or are further on with it.
+    dropped: Drops,
+}
 
 impl SetChange {
     /// An element comes.
     pub(super) fn add(&mut self, key: &SetKey, home: Home, stamp: Stamp, leaf: Leaf) {
-        self.0.entry((home, second_of(stamp))).or_default().add(key, leaf);
+        self.sums.entry((home, second_of(stamp))).or_default().add(key, leaf);
     }
 
     /// An element goes.
     pub(super) fn remove(&mut self, key: &SetKey, home: Home, stamp: Stamp, leaf: Leaf) {
-        self.0.entry((home, second_of(stamp))).or_default().remove(key, leaf);
+        self.sums.entry((home, second_of(stamp))).or_default().remove(key, leaf);
+    }
+
+    /// A home is dropped so far.
+    pub(super) fn drop_home(&mut self, home: Home, dropped: Dropped) {
+        self.dropped.insert(home, dropped);
     }
 }
 
@@ -44,6 +57,8 @@ pub(super) enum AtFence {
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     homes: BTreeMap<Home, HomeSums>,
+    /// The values of the entries `m` `dropped`.
+    dropped: Drops,
     /// The first second of which the sums are known.
     from_second: u64,
     /// No stamp in the index lies in a later second.
@@ -58,8 +73,9 @@ struct HomeSums {
 }
 
 impl Sums {
-    /// Those of an index that holds `totals` and no stamp after `newest`.
-    pub(super) fn load(&mut self, totals: BTreeMap<Home, SetSum>, newest: Stamp) {
+    /// Those of an index that holds `totals` and no stamp after `newest`, and dropped these homes.
+    pub(super) fn load(&mut self, totals: BTreeMap<Home, SetSum>, dropped: Drops, newest: Stamp) {
+        self.dropped = dropped;
         self.newest_second = self.newest_second.max(second_of(newest));
         self.from_second = self.newest_second.saturating_add(1);
         let alone = |(home, total)| (home, HomeSums { total, recent: BTreeMap::new() });
@@ -74,7 +90,7 @@ impl Sums {
     /// Puts the totals as `change` leaves them into the batch that makes the change, which is about to be applied.
     pub(super) fn prepare(&mut self, change: &SetChange, batch: &mut Batch) {
         let mut totals: BTreeMap<Home, SetSum> = BTreeMap::new();
-        for ((home, second), difference) in &change.0 {
+        for ((home, second), difference) in &change.sums {
             self.newest_second = self.newest_second.max(*second);
             let total = totals.entry(*home).or_insert_with(|| self.total(*home));
             *total = total.plus(*difference);
@@ -84,7 +100,7 @@ impl Sums {
 
     /// Takes up a change that the index has.
     pub(super) fn land(&mut self, change: SetChange) {
-        for ((home, second), difference) in change.0 {
+        for ((home, second), difference) in change.sums {
             let sums = self.homes.entry(home).or_default();
             sums.total = sums.total.plus(difference);
             if second >= self.from_second {
@@ -92,11 +108,27 @@ impl Sums {
                 *sum = sum.plus(difference);
             }
         }
+        self.dropped.extend(change.dropped);
         let from_second = self.newest_second.saturating_sub(WINDOW_SECONDS - 1);
         if from_second > self.from_second {
             self.from_second = from_second;
             self.homes.values_mut().for_each(|sums| sums.recent = sums.recent.split_off(&from_second));
         }
+    }
+
+    /// What the log says of a home that moved away.
+    pub(super) fn dropped(&self, home: Home) -> Dropped {
+        self.dropped.get(&home).copied().unwrap_or(Dropped::NONE)
+    }
+
+    /// What the log says of all homes that ever moved away.
+    pub(super) fn all_dropped(&self) -> impl Iterator<Item = (Home, Dropped)> {
+        self.dropped.iter().map(|(home, dropped)| (*home, *dropped))
+    }
+
+    /// A home that was dropped and of which the index still has entries.
+    pub(super) fn going(&self) -> Option<(Home, Dropped)> {
+        self.all_dropped().find(|(_, dropped)| dropped.is_going())
     }
 
     /// The sum of all elements of `home`.
@@ -178,7 +210,7 @@ mod tests {
             for (n, (number, ms, leaf, goes)) in elements.into_iter().enumerate() {
                 if n == reload {
                     let totals = sums.totals().into_iter().collect();
-                    sums.load(totals, Stamp::ZERO);
+                    sums.load(totals, BTreeMap::new(), Stamp::ZERO);
                 }
                 let (stamp, leaf) = (at(ms), Leaf([leaf; 16]));
                 let mut change = SetChange::default();

@@ -12,7 +12,7 @@ use model::record::{Predicate, Subject};
 use model::{AgentId, Home, RecordId, Stamp};
 
 /// The version of the entries. An index of another version is rebuilt.
-pub const FORMAT: u16 = 5;
+pub const FORMAT: u16 = 6;
 
 /// What ends a subject or a predicate inside a key.
 const END: u8 = 0;

@@ -5,10 +5,10 @@ use super::super::{Appender, EraseError, Incoming, Merged, Reader, Role, StoreEr
 use super::crashes::{every_call_fails, go_on};
 use super::expected::check_sets;
 use super::records::{RECORDS, VARIANTS, variant};
-use super::world::{Expected, START_MS, World, agent, record};
+use super::world::{Expected, START_MS, World, agent, record, settle};
 use crate::disk::{Crash, Fault};
 use crate::index::Engine;
-use model::{Stamp, Timestamp};
+use model::{Home, Stamp, Timestamp};
 use proptest::prelude::*;
 
 /// Number, variant, stamp and role of a record that comes in.
@@ -34,6 +34,8 @@ enum Step {
     Append(usize, usize),
     Merge(Vec<Entry>),
     Discharge(Vec<usize>),
+    DropHome(usize),
+    Maintain,
     Erase(usize),
     Compact,
     Roll,
@@ -46,6 +48,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..RECORDS, 1..4_usize).prop_map(|(first, count)| Step::Append(first, count)),
         8 => prop::collection::vec(entry(), 1..8).prop_map(Step::Merge),
         3 => prop::collection::vec(0..RECORDS, 1..8).prop_map(Step::Discharge),
+        2 => (0..RECORDS).prop_map(Step::DropHome),
+        4 => Just(Step::Maintain),
         1 => (0..RECORDS).prop_map(Step::Erase),
         2 => Just(Step::Compact),
         1 => Just(Step::Roll),
@@ -75,6 +79,16 @@ fn discharge(appender: &mut Appender, numbers: &[usize], expected: &mut Expected
     assert_eq!(discharged, (before - expected.hints.len()) as u64);
 }
 
+/// Drops the home of the record number `n`, which is refused if that is the global one.
+pub(super) fn drop_home(appender: &mut Appender, reader: &Reader, n: usize, expected: &mut Expected) {
+    let home = record(n).home();
+    let held = reader.root(home, Stamp::MAX).unwrap();
+    assert_eq!(appender.drop_home(home, 7, held).unwrap(), home != Home::GLOBAL);
+    if home != Home::GLOBAL {
+        expected.drop_home(home);
+    }
+}
+
 fn erase(appender: &mut Appender, n: usize, expected: &mut Expected) {
     let known = expected.kept.contains_key(&n) || expected.hints.contains_key(&n) || expected.erased.contains(&n);
     match appender.erase(record(n).id(), agent(0), Timestamp::from_ms(5).unwrap()) {
@@ -89,7 +103,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
-    fn whatever_is_merged_hinted_discharged_and_erased_the_store_is_the_map_it_should_be(
+    fn whatever_is_merged_hinted_discharged_dropped_and_erased_the_store_is_the_map_it_should_be(
         steps in prop::collection::vec(step(), 1..40),
     ) {
         let mut world = World::new();
@@ -105,6 +119,8 @@ proptest! {
                 }
                 Step::Merge(entries) => merge(&mut appender, &entries, world.wall_ms, &mut expected),
                 Step::Discharge(numbers) => discharge(&mut appender, &numbers, &mut expected),
+                Step::DropHome(n) => drop_home(&mut appender, &reader, n, &mut expected),
+                Step::Maintain => drop(appender.maintenance().step().unwrap()),
                 Step::Erase(n) => erase(&mut appender, n, &mut expected),
                 Step::Compact => drop(appender.maintenance().compact().unwrap()),
                 Step::Roll => appender.roll().unwrap(),
@@ -122,6 +138,8 @@ proptest! {
             expected.check(&reader);
             prop_assert_eq!(reader.shared.check_all(&mut |_| {}).map_err(|error| error.to_string()), Ok(()));
         }
+        settle(&mut appender.maintenance());
+        expected.check(&reader);
     }
 
     #[test]

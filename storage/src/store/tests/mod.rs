@@ -4,6 +4,7 @@ mod compaction;
 mod corruption;
 mod crashes;
 mod damage;
+mod drops;
 mod erasure;
 mod expected;
 mod merges;
