@@ -14,6 +14,24 @@ impl fmt::Display for NodeId {
     }
 }
 
+/// The public key of a node (Ed25519), for ever. Shown as 64 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NodeKey(pub [u8; 32]);
+
+impl NodeKey {
+    /// The node whose key this is.
+    pub fn node(&self) -> NodeId {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        NodeId(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
+}
+
+impl fmt::Display for NodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// A cluster, for ever: the beginning of a hash of its founding list. Shown as 32 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClusterId(pub [u8; 16]);

@@ -13,5 +13,5 @@ pub mod reconcile;
 pub mod replication;
 mod wire;
 
-pub use id::{ClusterId, Epoch, Generation, Millis, NodeId};
+pub use id::{ClusterId, Epoch, Generation, Millis, NodeId, NodeKey};
 pub use wire::WireError;

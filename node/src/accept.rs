@@ -1,12 +1,14 @@
-//! Accepting connections until the node stops. It knows nothing of what is served on them.
+//! Accepting connections until the node stops. It knows nothing of what is served on them, nor who comes in.
 
-use crate::world::Listener;
+use crate::world::{Listener, Stream};
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use std::future::{Future, pending};
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -15,16 +17,37 @@ use tokio::task::JoinSet;
 /// How long accepting pauses when the system refuses, for want of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Looks at whoever connects, before anything is served.
+pub(crate) trait Reception: Clone + Send + 'static {
+    /// Takes the other side in; nothing if it is turned away.
+    fn receive(self, stream: Stream) -> impl Future<Output = Option<Visit>> + Send;
+}
+
+/// A connection that was taken.
+pub(crate) struct Visit {
+    pub(crate) stream: Stream,
+    /// What is served on it.
+    pub(crate) router: Router,
+    /// When the other side must leave. Dropped when it has left.
+    pub(crate) leave: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// Everybody is let in, for as long as they like.
+impl Reception for Router {
+    async fn receive(self, stream: Stream) -> Option<Visit> {
+        Some(Visit { stream, router: self, leave: Box::pin(pending()) })
+    }
+}
+
 /// Accepts connections until `stop`, then waits until those there are have answered what they were asked. Dropped, it
 /// closes them all.
 pub(crate) async fn run(
     mut listener: Box<dyn Listener>,
     http: auto::Builder<TokioExecutor>,
-    router: Router,
+    reception: impl Reception,
     connections_max: usize,
     mut stop: watch::Receiver<bool>,
 ) {
-    let service = TowerToHyperService::new(router);
     let connections = GracefulShutdown::new();
     let mut tasks = JoinSet::new();
     let free = Arc::new(Semaphore::new(connections_max));
@@ -46,12 +69,25 @@ pub(crate) async fn run(
                 }
             },
         };
-        let connection = http.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
-        let connection = connections.watch(connection);
+        let (http, reception, connections) = (http.clone(), reception.clone(), connections.watcher());
+        let mut stop = stop.clone();
         while tasks.try_join_next().is_some() {} // those that have ended
         tasks.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error, "a connection broke");
+            let received = tokio::select! {
+                biased;
+                received = reception.receive(stream) => received,
+                () = stopped(&mut stop) => None,
+            };
+            if let Some(Visit { stream, router, leave }) = received {
+                let service = TowerToHyperService::new(router);
+                let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+                tokio::select! {
+                    biased;
+                    ended = connections.watch(connection) => if let Err(error) = ended {
+                        tracing::debug!(error, "a connection broke");
+                    },
+                    () = leave => tracing::debug!("a connection was closed: its caller does not belong here"),
+                }
             }
             drop(permit);
         });

@@ -1,8 +1,9 @@
 //! Who a node is: a key of its own, made on the first start and kept beside the log.
 //!
 //! A log without its node's key is refused, so that a node whose identity was lost never speaks as a new one with old
-//! records. The key never leaves its file.
+//! records. The key never leaves the process but to its file.
 
+use cluster::NodeKey;
 use ed25519_dalek::SigningKey;
 use model::{AgentId, hex};
 use std::io;
@@ -13,6 +14,10 @@ use storage::disk::Disk;
 pub const FILE: &str = "node.key";
 /// The longest key file that is read, in bytes; a key takes 65.
 const FILE_BYTES_MAX: u64 = 1024;
+
+/// What stands before an Ed25519 secret key in PKCS #8.
+const PKCS8_ED25519: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// A node's identity.
 #[derive(Debug, Clone)]
@@ -78,6 +83,16 @@ impl Identity {
     /// The public key: what stands as the eraser in an erasure that this node's operator asked for.
     pub fn agent(&self) -> AgentId {
         AgentId(self.key.verifying_key().to_bytes())
+    }
+
+    /// The public key, as other nodes know this one by.
+    pub fn node_key(&self) -> NodeKey {
+        NodeKey(self.key.verifying_key().to_bytes())
+    }
+
+    /// The secret key as PKCS #8 has it (RFC 8410), for the node's certificate alone.
+    pub(crate) fn pkcs8(&self) -> Vec<u8> {
+        [PKCS8_ED25519.as_slice(), self.key.as_bytes()].concat()
     }
 
     /// A key made from the secret one for a single purpose, which `context` names and no other caller does.

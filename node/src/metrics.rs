@@ -53,6 +53,8 @@ pub struct Metrics {
     pub members: IntGaugeVec,
     /// Gossip packets that were dropped, by reason.
     pub gossip_refused: IntCounterVec,
+    /// Connections of other nodes, or of strangers, that were turned away before a call was heard, by reason.
+    pub connections_refused: IntCounterVec,
     /// Seconds that each other owner lags behind this node, by peer.
     replication_lag: GaugeVec,
     /// Records of homes that this node counts which are on fewer live nodes than wanted.
@@ -131,6 +133,13 @@ impl Metrics {
                 Opts::new("stemedb_gossip_refused_total", "Gossip packets that were dropped, by reason."),
                 &["reason"],
             )?,
+            connections_refused: IntCounterVec::new(
+                Opts::new(
+                    "stemedb_rpc_connections_refused_total",
+                    "Connections that showed no node's certificate, or came when there were too many, by reason.",
+                ),
+                &["reason"],
+            )?,
             replication_lag: GaugeVec::new(
                 Opts::new("replication_lag_seconds", "Seconds that another owner lags behind this node, by peer."),
                 &["peer"],
@@ -169,6 +178,7 @@ impl Metrics {
             Box::new(self.ready.clone()),
             Box::new(self.members.clone()),
             Box::new(self.gossip_refused.clone()),
+            Box::new(self.connections_refused.clone()),
             Box::new(self.replication_lag.clone()),
             Box::new(self.under_replicated.clone()),
             Box::new(self.hints_pending.clone()),

@@ -5,6 +5,7 @@
 use cluster::membership::ClusterKey;
 use cluster::{ClusterId, Epoch, NodeId};
 use model::{Home, RecordId, Stamp};
+use node::metrics::Metrics;
 use node::rpc::{CallError, Caller, Credentials, Peers, Server, Service, Sink};
 use node::world::World;
 use proto::{
@@ -144,6 +145,7 @@ where
 {
     let key = ClusterKey([9; 32]);
     let credentials = Arc::new(Credentials::new(NodeId(number), &key, Some(ClusterId([7; 16]))));
+    credentials.introduce((1..=NODES).map(NodeId));
     let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT));
     let server = Server::bind(world.network.as_ref(), everywhere).await.unwrap();
     let peers = Peers::new(&world, Arc::clone(&credentials));
@@ -151,7 +153,7 @@ where
         peers.set_address(NodeId(number), SocketAddr::new(address, PORT));
     }
     let (_stop, stopped) = watch::channel(false);
-    let serving = server.serve(Arc::new(Echo), credentials, stopped);
+    let serving = server.serve(Arc::new(Echo), credentials, Metrics::new().unwrap().connections_refused, stopped);
     if number == 1 {
         tokio::task::spawn_local(task(peers, log));
     }

@@ -12,6 +12,7 @@ mod state;
 pub use command::{Command, Setting};
 pub use state::{History, Outcome, Refusal, State};
 
+use crate::id::NodeKey;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
@@ -22,6 +23,8 @@ pub const ZONE_BYTES_MAX: usize = 64;
 /// A node of the cluster, as the others know it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Member {
+    /// Its public key, which its id is the beginning of. Another key is another node, so it never changes.
+    pub key: NodeKey,
     /// Where it takes calls from nodes.
     pub rpc: SocketAddr,
     /// Where it takes gossip packets.

@@ -59,8 +59,8 @@ pub enum Refusal {
     /// No members, or more than [`NODES_MAX`].
     #[error("a cluster has 1 to {NODES_MAX} members, not {0}")]
     Members(usize),
-    /// Its zone's name is too long, or its range of versions is empty. Correct its settings.
-    #[error("node {0} has a zone longer than {ZONE_BYTES_MAX} bytes, or versions from high to low")]
+    /// Its key is another node's, its zone's name is too long, or its range of versions is empty. Correct its settings.
+    #[error("node {0} has another node's key, a zone longer than {ZONE_BYTES_MAX} bytes, or versions from high to low")]
     Member(NodeId),
     /// It is no member.
     #[error("node {0} is not a member")]
@@ -160,7 +160,11 @@ impl State {
             Command::Found { .. } => {}
             Command::UpdateMember { node, member } => {
                 check_member(*node, member)?;
-                *next.members.get_mut(node).ok_or(Refusal::Stranger(*node))? = member.clone();
+                let known = next.members.get_mut(node).ok_or(Refusal::Stranger(*node))?;
+                if known.key != member.key {
+                    return Err(Refusal::Member(*node));
+                }
+                *known = member.clone();
             }
             Command::SetSetting(Setting::ReplicationFactor(copies)) => next.settings.replication_factor = *copies,
             Command::SetTable(table) => next.set_table(table)?,
@@ -240,7 +244,8 @@ impl Founded {
 }
 
 fn check_member(node: NodeId, member: &Member) -> Result<(), Refusal> {
-    let sound = member.zone.len() <= ZONE_BYTES_MAX && member.versions.min <= member.versions.max;
+    let sound =
+        member.key.node() == node && member.zone.len() <= ZONE_BYTES_MAX && member.versions.min <= member.versions.max;
     if sound { Ok(()) } else { Err(Refusal::Member(node)) }
 }
 

@@ -1,14 +1,22 @@
 use super::*;
 use crate::control::Versions;
+use crate::id::NodeKey;
 use crate::placement::{self, plan};
 use expect_test::expect;
 use model::Home;
 use proptest::prelude::*;
 use std::num::NonZeroU8;
 
-fn member(port: u16) -> Member {
+fn key(id: u64) -> NodeKey {
+    let mut key = [7; 32];
+    key[..8].copy_from_slice(&id.to_be_bytes());
+    NodeKey(key)
+}
+
+fn member(id: u64, port: u16) -> Member {
     let at = |host: u8| ([10, 0, 0, host], port).into();
-    Member { rpc: at(1), gossip: at(2), api: at(3), zone: "a".to_owned(), versions: Versions { min: 1, max: 1 } }
+    let versions = Versions { min: 1, max: 1 };
+    Member { key: key(id), rpc: at(1), gossip: at(2), api: at(3), zone: "a".to_owned(), versions }
 }
 
 fn factor(copies: u8) -> NonZeroU8 {
@@ -16,7 +24,7 @@ fn factor(copies: u8) -> NonZeroU8 {
 }
 
 fn found(ids: &[u64]) -> Command {
-    let members = ids.iter().map(|id| (NodeId(*id), member(18_182))).collect();
+    let members = ids.iter().map(|id| (NodeId(*id), member(*id, 18_182))).collect();
     Command::found(members, Settings { replication_factor: factor(2) }).unwrap()
 }
 
@@ -89,11 +97,15 @@ fn what_is_refused_names_the_reason() {
     }
     refused.push(state.apply(&later));
     let mut state = three();
-    let wide = Member { zone: "z".repeat(ZONE_BYTES_MAX + 1), ..member(1) };
+    let wide = Member { zone: "z".repeat(ZONE_BYTES_MAX + 1), ..member(1, 1) };
+    let mut rekeyed = key(1);
+    rekeyed.0[31] = 8; // of the same id
     refused.extend([
         state.apply(&Command::SetTable(table(2, &[1, 9]))),
-        state.apply(&Command::UpdateMember { node: NodeId(9), member: member(1) }),
+        state.apply(&Command::UpdateMember { node: NodeId(9), member: member(9, 1) }),
         state.apply(&Command::UpdateMember { node: NodeId(1), member: wide }),
+        state.apply(&Command::UpdateMember { node: NodeId(1), member: member(2, 1) }),
+        state.apply(&Command::UpdateMember { node: NodeId(1), member: Member { key: rekeyed, ..member(1, 1) } }),
         state.apply(&Command::SetSetting(Setting::ReplicationFactor(factor(16)))),
         state.apply(&found(&[4])),
     ]);
@@ -106,7 +118,9 @@ fn what_is_refused_names_the_reason() {
         the table has epoch 2, the next is 1
         node 0000000000000009 is not a member
         node 0000000000000009 is not a member
-        node 0000000000000001 has a zone longer than 64 bytes, or versions from high to low
+        node 0000000000000001 has another node's key, a zone longer than 64 bytes, or versions from high to low
+        node 0000000000000001 has another node's key, a zone longer than 64 bytes, or versions from high to low
+        node 0000000000000001 has another node's key, a zone longer than 64 bytes, or versions from high to low
         16 copies, but a home has at most 15
         cluster 8dc10c9f654fcf442a96d228ae2070b7 exists already, with other founders
     "#]]
@@ -117,7 +131,7 @@ fn what_is_refused_names_the_reason() {
 fn the_bytes_of_a_command_and_of_a_state_are_frozen() {
     let state = three();
     let hash = |bytes: &[u8]| format!("{} bytes, {}\n", bytes.len(), blake3::hash(bytes).to_hex());
-    let update = Command::UpdateMember { node: NodeId(1), member: member(7) };
+    let update = Command::UpdateMember { node: NodeId(1), member: member(1, 7) };
     let texts = [
         hash(&found(&[1, 2, 3]).encode()),
         hash(&state.encode()),
@@ -126,9 +140,9 @@ fn the_bytes_of_a_command_and_of_a_state_are_frozen() {
         format!("{:02x?}\n", State::default().encode()),
     ];
     expect![[r#"
-        869 bytes, 207a95df53b4e0b67229139b2ec9689e37d162a97bd908f2c4416f3cb7c60fd1
-        888 bytes, fa687f66e71ec90145a7938a25e5b445b6c6d083531bc6cca77d97a0424fa80c
-        [01, 01, 01, 00, 0a, 00, 00, 01, 07, 00, 0a, 00, 00, 02, 07, 00, 0a, 00, 00, 03, 07, 01, 61, 01, 01]
+        965 bytes, 9317634bce42aa316024f04935014f8857d8cb2dfd2809b8abac95fc1a853af1
+        984 bytes, 8cf200a7b66b34dc2e90995156fef1b599f683ce28ee7e0c9bc8ac50313c64bc
+        [01, 01, 01, 00, 00, 00, 00, 00, 00, 00, 01, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 00, 0a, 00, 00, 01, 07, 00, 0a, 00, 00, 02, 07, 00, 0a, 00, 00, 03, 07, 01, 61, 01, 01]
         [01, 02, 00, 03]
         [01, 00, 00, 00, 00]
     "#]]
@@ -148,7 +162,8 @@ fn command() -> impl Strategy<Value = Command> {
     let ids = || prop::collection::btree_set(1..5_u64, 1..4).prop_map(|ids| ids.into_iter().collect::<Vec<_>>());
     prop_oneof![
         ids().prop_map(|ids| found(&ids)),
-        (1..5_u64, 0..3_u16).prop_map(|(id, port)| Command::UpdateMember { node: NodeId(id), member: member(port) }),
+        (1..5_u64, 0..3_u16)
+            .prop_map(|(id, port)| Command::UpdateMember { node: NodeId(id), member: member(id, port) }),
         (1..20_u8).prop_map(|copies| Command::SetSetting(Setting::ReplicationFactor(factor(copies)))),
         (1..6_u64, ids()).prop_map(|(epoch, ids)| Command::SetTable(table(epoch, &ids))),
     ]

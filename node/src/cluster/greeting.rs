@@ -53,6 +53,7 @@ impl Cluster {
             clients: self.card.clients,
             zone: self.card.zone.clone(),
             release: env!("CARGO_PKG_VERSION").to_owned(),
+            key: self.key.0,
         }
     }
 

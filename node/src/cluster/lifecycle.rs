@@ -59,6 +59,7 @@ impl Life {
         if !cluster.credentials.join(list.cluster()) {
             return cluster.set_founding_trouble(Some(format!("this node belongs to another cluster than {list}")));
         }
+        cluster.credentials.introduce(list.nodes());
         self.gossip.join(list.cluster()).await;
         tracing::info!(cluster = %list.cluster(), "this node belongs to a cluster");
         let takes_part = cluster.take_part(&self.world, &self.data_dir, list);

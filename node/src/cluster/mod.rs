@@ -40,7 +40,7 @@ use crate::serve::local::{ClockWord, Local};
 use ::cluster::control::{self, State};
 use ::cluster::founding::Standing;
 use ::cluster::placement::{Route, Table};
-use ::cluster::{ClusterId, Epoch, Generation, Millis, NodeId};
+use ::cluster::{ClusterId, Epoch, Generation, Millis, NodeId, NodeKey};
 use api::database::ReadError;
 use model::{Home, Stamp};
 use proto::{Greeting, TableRequest};
@@ -94,6 +94,8 @@ pub(crate) struct View {
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) me: NodeId,
+    /// This node's public key.
+    pub(crate) key: NodeKey,
     pub(crate) generation: Generation,
     pub(crate) local: Local,
     pub(crate) peers: Peers,
@@ -126,12 +128,21 @@ impl Cluster {
             is_news
         });
         self.credentials.learn(epoch);
+        self.know_members();
         if self.is_alone() {
             self.local.note_clock_word(ClockWord::Right);
         }
         let newest = self.control_state();
         if let Some(table) = newest.table() {
             self.health.retable(table, self.me, &self.member_ids());
+        }
+    }
+
+    /// Has the calls of members taken, and of nobody else.
+    fn know_members(&self) {
+        let state = self.newest.borrow();
+        if let Some(members) = state.members() {
+            self.credentials.set_members(members.iter().map(|(node, member)| (*node, member.key)).collect());
         }
     }
 

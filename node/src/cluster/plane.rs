@@ -7,9 +7,9 @@
 use super::Cluster;
 use crate::control::{Control, Failure, ProposeError, Settings};
 use crate::world::World;
-use ::cluster::NodeId;
 use ::cluster::control::{Command, Member, Outcome, Setting, State, Versions};
 use ::cluster::founding::List;
+use ::cluster::{NodeId, NodeKey};
 use api::database::ReadError;
 use futures_util::future::join;
 use proto::{Greeting, ProposeReply, ProposeRequest, RaftReply, RaftRequest, Refusal};
@@ -193,6 +193,7 @@ fn not_running() -> Refusal {
 pub(crate) fn member(greeting: &Greeting) -> Member {
     let version = |number| u16::try_from(number).unwrap_or(u16::MAX);
     Member {
+        key: NodeKey(greeting.key),
         rpc: greeting.rpc,
         gossip: greeting.gossip,
         api: greeting.clients,

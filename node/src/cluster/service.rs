@@ -7,7 +7,7 @@ use super::replays::synced;
 use super::scan;
 use super::{Cluster, parcel};
 use crate::rpc::{Caller, Service, Sink};
-use ::cluster::Epoch;
+use ::cluster::{Epoch, NodeKey};
 use model::{Envelope, RecordId};
 use proto::limits::{FETCH_IDS_MAX, MESSAGE_BYTES_FULL, PAGE_ELEMENTS_MAX};
 use proto::{
@@ -28,7 +28,8 @@ pub(crate) struct Calls(pub(crate) Arc<Cluster>);
 
 impl Service for Calls {
     async fn catch_up(&self, caller: Caller) {
-        self.0.refetch(caller.epoch, Some(caller.node)).await;
+        let first = self.0.member_ids().contains(&caller.node).then_some(caller.node);
+        self.0.refetch(caller.epoch, first).await;
     }
 
     async fn raft(&self, _: Caller, request: RaftRequest) -> Result<RaftReply, Refusal> {
@@ -36,6 +37,11 @@ impl Service for Calls {
     }
 
     async fn greet(&self, caller: Caller, request: GreetRequest) -> Result<GreetReply, Refusal> {
+        let shown = NodeKey(request.greeting.key);
+        let own = shown.node() == caller.node && request.greeting.node == caller.node.0;
+        if !own || caller.key.is_some_and(|key| key != shown) {
+            return Err(Refusal::Refused("a node greets under its own id and key".to_owned()));
+        }
         self.0.greeted(caller.node, &request.greeting);
         let reachable = if request.call_back { self.0.call_back(&request.greeting).await } else { Reachable::NotAsked };
         Ok(GreetReply { greeting: self.0.greeting(), reachable })

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::world::{Pace, Workers};
+use cluster::NodeKey;
 use cluster::control::{Member, Setting, Settings as ClusterSettings, Versions};
 use openraft::testing::{StoreBuilder, Suite};
 use std::collections::BTreeMap;
@@ -144,7 +145,9 @@ async fn lead(disk: &MemoryDisk) -> Control {
 fn found() -> Command {
     let at = SocketAddr::from(([10, 0, 0, 7], 1));
     let versions = Versions { min: 1, max: 1 };
-    let member = Member { rpc: at, gossip: at, api: at, zone: String::new(), versions };
+    let mut key = NodeKey([0; 32]);
+    key.0[..8].copy_from_slice(&ALONE.0.to_be_bytes());
+    let member = Member { key, rpc: at, gossip: at, api: at, zone: String::new(), versions };
     let settings = ClusterSettings { replication_factor: NonZeroU8::MIN };
     Command::found(BTreeMap::from([(ALONE, member)]), settings).unwrap()
 }

@@ -1,5 +1,6 @@
 //! One call: sealed, carried, answered in time, and the answer judged. The only place where messages meet their fate.
 
+use super::certificate::Met;
 use super::credentials::{Credentials, Demand};
 use super::error::CallError;
 use super::refusal;
@@ -24,6 +25,8 @@ pub(super) struct Road {
     pub(super) to: Option<NodeId>,
     /// The table that what is sent was routed by, if that is not the newest at the moment of sending.
     pub(super) routed_by: Option<Epoch>,
+    /// Who does, once a connection was made on which that is shown.
+    pub(super) met: Met,
     /// The newest placement table that anybody named, if it is newer than this node's, and who named it.
     pub(super) heard: watch::Sender<Option<(Epoch, NodeId)>>,
 }
@@ -81,7 +84,8 @@ impl Road {
     /// Judges the header of an answer, then opens the rest.
     pub(super) fn open<R: Message>(&self, answer: R::Wire, demand: Demand) -> Result<R, CallError> {
         let header = R::header(&answer).map_err(not_understood)?;
-        self.credentials.accept(&header, self.to, demand)?;
+        let from = self.to.or_else(|| self.met.key().map(|key| key.node()));
+        self.credentials.accept(&header, from, demand)?;
         if demand == Demand::Member {
             self.hear(Epoch(header.epoch), NodeId(header.from));
         }

@@ -2,26 +2,33 @@
 //!
 //! It makes the headers that this node sends and judges those that it gets; it knows no socket and no message.
 
+use super::certificate::{Certificate, Met};
 use super::error::CallError;
+use super::roster::Roster;
 use super::service::Caller;
 use cluster::membership::ClusterKey;
-use cluster::{ClusterId, Epoch, NodeId};
+use cluster::{ClusterId, Epoch, NodeId, NodeKey};
 use proto::{Header, PROTOCOL, PROTOCOL_MAX, PROTOCOL_MIN, Refusal};
+use rustls::ClientConfig;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::watch;
 
 /// What the key for proofs is derived under.
 const PROOF_KEY: &str = "stemedb 2026-01 rpc header proof v1";
 /// What a header says where its sender is in no cluster yet.
 const NO_CLUSTER: [u8; 16] = [0; 16];
 
-/// Who this node is to others. What it knows of its cluster grows; nothing is ever taken back.
+/// Who this node is to others, and who they are to it.
 pub struct Credentials {
     node: NodeId,
     proof_key: [u8; 32],
     cluster: OnceLock<ClusterId>,
     epoch: AtomicU64,
+    roster: watch::Sender<Arc<Roster>>,
+    certificate: Option<Certificate>,
 }
 
 /// What a call demands of its sender, beside the key.
@@ -38,7 +45,14 @@ impl Credentials {
     pub fn new(node: NodeId, key: &ClusterKey, cluster: Option<ClusterId>) -> Self {
         let proof_key = blake3::derive_key(PROOF_KEY, &key.0);
         let cluster = cluster.map(OnceLock::from).unwrap_or_default();
-        Self { node, proof_key, cluster, epoch: AtomicU64::new(0) }
+        let (roster, _) = watch::channel(Arc::default());
+        Self { node, proof_key, cluster, epoch: AtomicU64::new(0), roster, certificate: None }
+    }
+
+    /// The same, on a network where both sides of a connection show who they are.
+    #[must_use]
+    pub fn sealed(self, certificate: Certificate) -> Self {
+        Self { certificate: Some(certificate), ..self }
     }
 
     /// This node.
@@ -64,6 +78,49 @@ impl Credentials {
     /// The node knows a table of this epoch. Never goes back.
     pub fn learn(&self, epoch: Epoch) {
         self.epoch.fetch_max(epoch.0, Ordering::AcqRel);
+    }
+
+    /// These founded the node's cluster: they belong to it until a control state says who does.
+    pub fn introduce(&self, founders: impl IntoIterator<Item = NodeId>) {
+        self.roster.send_if_modified(|known| {
+            let is_news = matches!(**known, Roster::Nobody);
+            if is_news {
+                *known = Arc::new(Roster::Founders(founders.into_iter().collect()));
+            }
+            is_news
+        });
+    }
+
+    /// These, and nobody else, belong to the node's cluster by the newest control state that it knows.
+    pub fn set_members(&self, members: BTreeMap<NodeId, NodeKey>) {
+        let now = Roster::Members(members);
+        self.roster.send_if_modified(|known| {
+            let is_news = **known != now;
+            if is_news {
+                *known = Arc::new(now);
+            }
+            is_news
+        });
+    }
+
+    /// Who belongs to the cluster, now and as it changes.
+    pub(super) fn roster(&self) -> watch::Receiver<Arc<Roster>> {
+        self.roster.subscribe()
+    }
+
+    /// Whether a node belongs to the cluster, under the key that it showed.
+    pub(super) fn belongs(&self, node: NodeId, key: Option<NodeKey>) -> bool {
+        self.roster.borrow().has(node, key)
+    }
+
+    /// The node's certificate, where nodes show one.
+    pub(super) fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
+    }
+
+    /// How connections to node `to`, or to whoever listens, are sealed; nothing where they are not.
+    pub(super) fn seal(&self, to: Option<NodeId>, met: Met) -> Option<Arc<ClientConfig>> {
+        self.certificate.as_ref().map(|certificate| certificate.client(to, self.roster(), met))
     }
 
     /// The header of a message to `to`; to whoever listens if that is not known.
@@ -102,13 +159,18 @@ impl Credentials {
         std::hint::black_box(difference) == 0
     }
 
-    /// Judges the header of a call.
-    pub(super) fn admit(&self, header: &Header, demand: Demand) -> Result<Caller, Refusal> {
+    /// Judges the header of a call, whose sender has shown `key`. Whether that one belongs to the cluster is not judged.
+    pub(super) fn admit(&self, header: &Header, demand: Demand, key: Option<NodeKey>) -> Result<Caller, Refusal> {
         if !(PROTOCOL_MIN..=PROTOCOL_MAX).contains(&header.protocol) {
             return Err(Refusal::WrongProtocol(PROTOCOL_MIN, PROTOCOL_MAX));
         }
         if !self.is_proven(header) {
             return Err(Refusal::WrongKey);
+        }
+        if let Some(key) = key
+            && key.node().0 != header.from
+        {
+            return Err(Refusal::Refused(format!("the certificate is that of node {}", key.node())));
         }
         if header.to != self.node.0 && (header.to != 0 || demand == Demand::Member) {
             return Err(Refusal::WrongReceiver(self.node.0));
@@ -123,7 +185,7 @@ impl Credentials {
             let twice = format!("two nodes have the id {}: give one of them a data folder of its own", self.node);
             return Err(Refusal::Refused(twice));
         }
-        Ok(Caller { node: NodeId(header.from), epoch: Epoch(header.epoch) })
+        Ok(Caller { node: NodeId(header.from), epoch: Epoch(header.epoch), key })
     }
 
     /// Judges the header of an answer from `from`, or from whoever was asked.
@@ -182,8 +244,8 @@ mod tests {
         let from = member(A);
         from.learn(Epoch(5));
         from.learn(Epoch(4));
-        let caller = member(B).admit(&from.header(Some(B)), Demand::Member);
-        assert_eq!(caller, Ok(Caller { node: A, epoch: Epoch(5) }));
+        let caller = member(B).admit(&from.header(Some(B)), Demand::Member, None);
+        assert_eq!(caller, Ok(Caller { node: A, epoch: Epoch(5), key: None }));
     }
 
     #[test]
@@ -205,22 +267,22 @@ mod tests {
             (member(A).header(None), Refusal::WrongReceiver(2)),
             (member(B).header(Some(B)), twice),
         ] {
-            assert_eq!(member(B).admit(&header, Demand::Member), Err(refusal));
+            assert_eq!(member(B).admit(&header, Demand::Member, None), Err(refusal));
         }
-        let early = fresh(B).admit(&member(A).header(Some(B)), Demand::Member);
+        let early = fresh(B).admit(&member(A).header(Some(B)), Demand::Member, None);
         assert_eq!(early, Err(Refusal::WrongCluster(NO_CLUSTER)));
-        assert!(fresh(B).admit(&fresh(A).header(Some(B)), Demand::Member).is_err());
+        assert!(fresh(B).admit(&fresh(A).header(Some(B)), Demand::Member, None).is_err());
     }
 
     #[test]
     fn a_greeting_needs_the_key_and_no_more() {
         for (from, to) in [(fresh(A), fresh(B)), (member(A), fresh(B)), (fresh(A), member(B)), (member(A), member(B))] {
-            assert!(to.admit(&from.header(None), Demand::Greeting).is_ok());
+            assert!(to.admit(&from.header(None), Demand::Greeting, None).is_ok());
         }
         let stranger = Credentials::new(A, &ClusterKey([1; 32]), None);
-        assert_eq!(fresh(B).admit(&stranger.header(None), Demand::Greeting), Err(Refusal::WrongKey));
+        assert_eq!(fresh(B).admit(&stranger.header(None), Demand::Greeting, None), Err(Refusal::WrongKey));
         let neighbour = Credentials::new(A, &ClusterKey([9; 32]), Some(ClusterId([8; 16])));
-        assert!(member(B).admit(&neighbour.header(None), Demand::Greeting).is_err());
+        assert!(member(B).admit(&neighbour.header(None), Demand::Greeting, None).is_err());
     }
 
     #[test]

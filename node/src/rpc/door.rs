@@ -6,7 +6,7 @@ use super::credentials::{Credentials, Demand};
 use super::refusal::status;
 use super::service::{Caller, Service};
 use super::sink::{Page, Sink};
-use cluster::NodeId;
+use cluster::{NodeId, NodeKey};
 use proto::wire::{control_server::Control, data_server::Data, raft_server::Raft};
 use proto::{Header, Malformed, Message, Refusal, wire};
 use std::cmp::Ordering;
@@ -73,7 +73,7 @@ impl<S: Service> Door<S> {
     }
 
     /// Judges and opens what came in.
-    fn admit<Q: Message>(
+    async fn admit<Q: Message>(
         &self,
         request: Request<Q::Wire>,
         demand: Demand,
@@ -81,9 +81,10 @@ impl<S: Service> Door<S> {
     ) -> Result<Guest<Q>, Status> {
         let credentials = &self.0.credentials;
         let malformed = |malformed: Malformed| Refusal::Malformed(malformed.to_string());
+        let key = request.extensions().get::<NodeKey>().copied();
         let request = request.into_inner();
         let header = Q::header(&request).map_err(malformed);
-        let from = match header.and_then(|header| credentials.admit(&header, demand)) {
+        let from = match header.and_then(|header| credentials.admit(&header, demand, key)) {
             Ok(caller) => caller,
             // Whoever did not show the key learns nothing; a header with a proof would tell how to make one.
             Err(refusal @ (Refusal::Malformed(_) | Refusal::WrongKey | Refusal::WrongProtocol(..))) => {
@@ -95,8 +96,21 @@ impl<S: Service> Door<S> {
         let refused = |refusal| status(refusal, &answer);
         let place = Arc::clone(places).try_acquire_owned();
         let place = place.ok().ok_or_else(|| refused(Refusal::Overloaded(RETRY_AFTER_MS)))?;
+        if demand == Demand::Member && !self.knows(from).await {
+            let text = format!("node {} is not a member of this cluster: it was removed, or has not joined", from.node);
+            return Err(refused(Refusal::Refused(text)));
+        }
         let request = Q::open(request).map_err(|wrong| refused(malformed(wrong)))?;
         Ok(Guest { caller: from, request, header: answer, place })
+    }
+
+    /// Whether the caller belongs to the cluster, by the newest control state that is known, or that it says there is.
+    async fn knows(&self, caller: Caller) -> bool {
+        let credentials = &self.0.credentials;
+        if !credentials.belongs(caller.node, caller.key) && caller.epoch > credentials.epoch() {
+            self.0.service.catch_up(caller).await;
+        }
+        credentials.belongs(caller.node, caller.key)
     }
 
     /// [`Door::admit`] for a call that needs both to know the same placement table.
@@ -105,7 +119,7 @@ impl<S: Service> Door<S> {
         request: Request<Q::Wire>,
         places: &Arc<Semaphore>,
     ) -> Result<Guest<Q>, Status> {
-        let guest: Guest<Q> = self.admit(request, Demand::Member, places)?;
+        let guest: Guest<Q> = self.admit(request, Demand::Member, places).await?;
         let credentials = &self.0.credentials;
         let refusal = match guest.caller.epoch.cmp(&credentials.epoch()) {
             Ordering::Equal => return Ok(guest),
@@ -196,7 +210,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl<S: Service> Raft for Door<S> {
     async fn call(&self, request: Request<wire::RaftRequest>) -> Answer<wire::RaftReply> {
-        let guest = self.admit(request, Demand::Member, &self.0.raft)?;
+        let guest = self.admit(request, Demand::Member, &self.0.raft).await?;
         self.answer(guest, S::raft).await
     }
 }
@@ -204,22 +218,22 @@ impl<S: Service> Raft for Door<S> {
 #[tonic::async_trait]
 impl<S: Service> Control for Door<S> {
     async fn greet(&self, request: Request<wire::GreetRequest>) -> Answer<wire::GreetReply> {
-        let guest = self.admit(request, Demand::Greeting, &self.0.control)?;
+        let guest = self.admit(request, Demand::Greeting, &self.0.control).await?;
         self.answer(guest, S::greet).await
     }
 
     async fn table(&self, request: Request<wire::TableRequest>) -> Answer<wire::TableReply> {
-        let guest = self.admit(request, Demand::Member, &self.0.control)?;
+        let guest = self.admit(request, Demand::Member, &self.0.control).await?;
         self.answer(guest, S::table).await
     }
 
     async fn propose(&self, request: Request<wire::ProposeRequest>) -> Answer<wire::ProposeReply> {
-        let guest = self.admit(request, Demand::Member, &self.0.control)?;
+        let guest = self.admit(request, Demand::Member, &self.0.control).await?;
         self.answer(guest, S::propose).await
     }
 
     async fn report(&self, request: Request<wire::ReportRequest>) -> Answer<wire::ReportReply> {
-        let guest = self.admit(request, Demand::Member, &self.0.control)?;
+        let guest = self.admit(request, Demand::Member, &self.0.control).await?;
         self.answer(guest, S::report).await
     }
 }

@@ -1,10 +1,13 @@
 //! The connections to a peer, and the limits of what they hold.
 
-use crate::world::Network;
+use crate::world::{Network, Stream};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 /// How long opening a connection may take.
@@ -32,19 +35,28 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Connections to `address`, opened when they are first used, and opened again when they break.
-    pub(super) fn to(address: SocketAddr, network: &Arc<dyn Network>) -> Self {
-        let line = || line(address, network);
+    /// Connections to `address`, opened when they are first used, and opened again when they break. They are sealed if it
+    /// is said how.
+    pub(super) fn to(address: SocketAddr, network: &Arc<dyn Network>, seal: Option<&Arc<ClientConfig>>) -> Self {
+        let line = || line(address, network, seal);
         Self { raft: line(), control: line(), bulk: line() }
     }
 }
 
 /// One connection.
-pub(super) fn line(address: SocketAddr, network: &Arc<dyn Network>) -> Channel {
-    let network = Arc::clone(network);
+pub(super) fn line(address: SocketAddr, network: &Arc<dyn Network>, seal: Option<&Arc<ClientConfig>>) -> Channel {
+    let (network, seal) = (Arc::clone(network), seal.map(|seal| TlsConnector::from(Arc::clone(seal))));
     let connector = tower::service_fn(move |_: Uri| {
-        let network = Arc::clone(&network);
-        async move { network.connect(address).await.map(TokioIo::new) }
+        let (network, seal) = (Arc::clone(&network), seal.clone());
+        async move {
+            let stream = network.connect(address).await?;
+            let stream = match seal {
+                None => stream,
+                // The name is not sent, and nobody looks at it: what counts is the key.
+                Some(seal) => Stream::new(seal.connect(ServerName::from(address.ip()), stream).await?),
+            };
+            Ok::<_, std::io::Error>(TokioIo::new(stream))
+        }
     });
     // The name is not looked up: the connector knows the address.
     Endpoint::from_static("http://node")

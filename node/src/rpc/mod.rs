@@ -4,12 +4,17 @@
 //! [`Service`].
 //!
 //! Every call has a deadline. To each peer there are three connections, so that a stream which nobody reads holds up
-//! neither Raft nor control. Whoever knows not the cluster's key gets no answer but that.
+//! neither Raft nor control.
 //!
-//! The proof in a header is the same for every message from one node to another: it keeps strangers and other clusters out
-//! of a network that nobody listens in on, and no more. Mutual TLS takes its place when nodes get certificates.
+//! On a network that others have access to, both sides of every connection show a certificate, and whoever called must
+//! speak under the id of its key. Members alone are answered, by the newest control state that is known; whoever else holds
+//! the cluster's key may say who it is and ask who this is. Whoever does not hold it gets no answer but that.
+//!
+//! In a simulation there are no certificates. The proof in a header, which is the same for every message from one node to
+//! another, is all there is then.
 
 mod call;
+mod certificate;
 mod credentials;
 mod door;
 mod error;
@@ -19,7 +24,9 @@ mod line;
 mod pages;
 mod peers;
 mod questions;
+mod reception;
 mod refusal;
+mod roster;
 mod server;
 mod service;
 mod sink;
@@ -27,6 +34,7 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::{Certificate, NoCertificate};
 pub use credentials::Credentials;
 pub use error::CallError;
 pub use gather::Stored;

@@ -3,6 +3,7 @@
 //! It knows addresses, connections and deadlines; which node is asked, and what a failure leads to, is decided elsewhere.
 
 use super::call::Road;
+use super::certificate::Met;
 use super::credentials::{Credentials, Demand};
 use super::error::CallError;
 use super::gather::{Gather, Stored};
@@ -11,7 +12,7 @@ use super::line::{Lines, STREAMS_MAX, line};
 use super::pages::Pages;
 use super::questions::Questions;
 use crate::world::World;
-use cluster::{Epoch, NodeId};
+use cluster::{Epoch, NodeId, NodeKey};
 use proto::limits::MESSAGE_BYTES_MAX;
 use proto::wire::control_client::ControlClient;
 use proto::wire::data_client::DataClient;
@@ -104,12 +105,21 @@ impl Peers {
         request: GreetRequest,
         deadline: Duration,
     ) -> Result<GreetReply, CallError> {
-        let channel = line(address, &self.0.world.network);
+        let met = Met::default();
+        let channel = line(address, &self.0.world.network, self.0.credentials.seal(None, met.clone()).as_ref());
         let send = |wire| {
             let mut client = control(&channel);
             async move { client.greet(wire).await }
         };
-        self.road(address, None).ask("greet", Demand::Greeting, deadline, request, send).await
+        let road = Road { met: met.clone(), ..self.road(address, None) };
+        let reply: GreetReply = road.ask("greet", Demand::Greeting, deadline, request, send).await?;
+        let (id, key) = (NodeId(reply.greeting.node), NodeKey(reply.greeting.key));
+        // Whoever answers speaks for itself: under its own key, and no other node's name.
+        if key.node() == id && met.key().is_none_or(|met| met == key) {
+            Ok(reply)
+        } else {
+            Err(CallError::WrongNode { theirs: met.key().map_or(id, |met| met.node()) })
+        }
     }
 
     /// Hands a message to a node's Raft.
@@ -321,6 +331,7 @@ impl Peers {
             address,
             to,
             routed_by: None,
+            met: Met::default(),
             heard: self.0.heard.clone(),
         }
     }
@@ -338,7 +349,8 @@ impl Peers {
 
 impl Peer {
     fn at(road: Road, world: &World) -> Self {
-        let lines = Lines::to(road.address, &world.network);
+        let seal = road.credentials.seal(road.to, road.met.clone());
+        let lines = Lines::to(road.address, &world.network, seal.as_ref());
         let gather = |role| {
             let (road, bulk) = (road.clone(), lines.bulk.clone());
             Gather::start(role, move |epoch, request, deadline| {

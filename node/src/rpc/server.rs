@@ -3,11 +3,14 @@
 use super::credentials::Credentials;
 use super::door::Door;
 use super::line::{CONNECTION_WINDOW, STREAM_WINDOW};
+use super::reception::Sealed;
 use super::service::Service;
 use crate::accept;
 use crate::world::{Listener, Network};
+use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
+use prometheus::IntCounterVec;
 use proto::limits::MESSAGE_BYTES_MAX;
 use proto::wire::control_server::ControlServer;
 use proto::wire::data_server::DataServer;
@@ -18,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tonic::service::Routes;
 
 /// The most connections at once: three for each of some three hundred peers.
@@ -54,17 +58,30 @@ impl Server {
     }
 
     /// Answers until `stop`, and then until what is under way is answered. Dropped, it closes every connection.
+    ///
+    /// Where the credentials have a certificate, nobody is heard who shows none; `refused` counts those, by reason.
     pub fn serve<S: Service>(
         self,
         service: Arc<S>,
         credentials: Arc<Credentials>,
+        refused: IntCounterVec,
         stop: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let door = Door::new(service, credentials);
+        let sealed = credentials.certificate().map(|certificate| TlsAcceptor::from(certificate.server()));
+        let door = Door::new(service, Arc::clone(&credentials));
         let routes = Routes::new(RaftServer::new(door.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
             .add_service(ControlServer::new(door.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
             .add_service(DataServer::new(door).max_decoding_message_size(MESSAGE_BYTES_MAX));
-        accept::run(self.listener, http(), routes.into_axum_router(), CONNECTIONS_MAX, stop)
+        let router: Router = routes.into_axum_router();
+        async move {
+            match sealed {
+                None => accept::run(self.listener, http(), router, CONNECTIONS_MAX, stop).await,
+                Some(acceptor) => {
+                    let sealed = Sealed::new(acceptor, router, credentials, refused);
+                    accept::run(self.listener, http(), sealed, CONNECTIONS_MAX, stop).await;
+                }
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a node does when another one calls it.
 
 use super::sink::Sink;
-use cluster::{Epoch, NodeId};
+use cluster::{Epoch, NodeId, NodeKey};
 use proto::{
     BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, ElementsPage, ElementsRequest, FetchReply, FetchRequest,
     GreetReply, GreetRequest, ProposeReply, ProposeRequest, RaftReply, RaftRequest, Refusal, Report, ReportRequest,
@@ -9,13 +9,15 @@ use proto::{
 };
 use std::future::Future;
 
-/// Who calls. That it holds the cluster's key was checked.
+/// Who calls. That it holds the cluster's key was checked, and that it speaks under its own id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The node.
     pub node: NodeId,
     /// The newest placement table that it knows.
     pub epoch: Epoch,
+    /// The key that it showed; nothing where nobody shows keys.
+    pub key: Option<NodeKey>,
 }
 
 /// Answers the calls of other nodes.
@@ -24,8 +26,8 @@ pub struct Caller {
 /// for this node, and, on the calls for data, both know the same placement table. Any future may be dropped before its end,
 /// when the caller has gone: what must not be left half done is to be given to a task of its own.
 pub trait Service: Send + Sync + 'static {
-    /// Tries to fetch a placement table as new as the caller's, from it or from anybody. What it learns, it tells the
-    /// [`Credentials`](super::Credentials): the call is taken if their epoch is the caller's then.
+    /// Tries to fetch a placement table as new as the caller's, from members alone: the caller may not be one. What it
+    /// learns, it tells the [`Credentials`](super::Credentials): the call is taken if they are in step with the caller then.
     fn catch_up(&self, caller: Caller) -> impl Future<Output = ()> + Send;
 
     /// Hands a message to Raft.

@@ -11,13 +11,13 @@ use crate::founding_file;
 use crate::gossip::Gossip;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
-use crate::rpc::{Credentials, Peers, Server};
+use crate::rpc::{Certificate, Credentials, Peers, Server};
 use crate::settings::Settings;
 use crate::world::{Datagrams, World};
 use ::cluster::control::{self, Command, State};
 use ::cluster::founding::{Kept, List, Standing};
 use ::cluster::membership::{self, ClusterKey, Membership};
-use ::cluster::{ClusterId, Generation, Millis, NodeId};
+use ::cluster::{ClusterId, Generation, Millis};
 use model::Stamp;
 use std::collections::BTreeMap;
 use std::io;
@@ -60,7 +60,7 @@ pub(super) struct Joined {
 pub(super) struct Parts<'a> {
     pub(super) settings: &'a Settings,
     pub(super) world: &'a World,
-    pub(super) me: NodeId,
+    pub(super) identity: &'a Identity,
     pub(super) local: Local,
 }
 
@@ -107,18 +107,23 @@ impl Doors {
         stop: watch::Receiver<bool>,
     ) -> Result<Joined, StartError> {
         let Self { key, kept, server, socket, addresses } = self;
-        let Parts { settings, world, me, local } = parts;
+        let Parts { settings, world, identity, local } = parts;
+        let me = identity.node_key().node();
         let founded = match &kept {
             Kept::Founded(list) => Some(list.cluster()),
             Kept::Nothing | Kept::Promise(_) => None,
         };
-        let credentials = Arc::new(Credentials::new(me, &key, founded));
+        let mut credentials = Credentials::new(me, &key, founded);
+        if world.network.is_open() {
+            credentials = credentials.sealed(Certificate::of(identity, &world.clock)?);
+        }
+        let credentials = Arc::new(credentials);
         let card =
             Card { rpc: addresses.rpc, gossip: addresses.gossip, clients: addresses.clients, zone: zone(settings) };
         let (told, view) = watch::channel(Arc::new(View::default()));
         let (heard, hears) = mpsc::channel(HEARD_MAX);
         let (peers, server_credentials) = (Peers::new(world, Arc::clone(&credentials)), Arc::clone(&credentials));
-        let cluster = assemble(Parts { settings, world, me, local }, card, (peers, credentials), view, heard);
+        let cluster = assemble(Parts { settings, world, identity, local }, card, (peers, credentials), view, heard);
 
         let mut seed = [0; 32];
         world.entropy.fill(&mut seed).map_err(randomness)?;
@@ -134,8 +139,9 @@ impl Doors {
             membership.map_err(|error| StartError::System { what: "membership", source: io::Error::other(error) })?;
         let gossip = Gossip::start(world, socket, membership, settings.seeds.clone(), metrics);
 
+        let refused = metrics.connections_refused.clone();
         let mut tasks = JoinSet::new();
-        tasks.spawn(server.serve(Arc::new(Calls(Arc::clone(&cluster))), server_credentials, stop));
+        tasks.spawn(server.serve(Arc::new(Calls(Arc::clone(&cluster))), server_credentials, refused, stop));
         tasks.spawn(cluster::watch_gossip(Arc::clone(&cluster), gossip.view(), told));
         tasks.spawn(cluster::repair(Arc::clone(&cluster), jitter(world)?));
         tasks.spawn(cluster::replay(Arc::clone(&cluster)));
@@ -156,7 +162,7 @@ impl Doors {
 
 /// A node that is a cluster by itself.
 pub(super) fn alone(parts: Parts<'_>, clients: SocketAddr) -> Joined {
-    let (settings, me) = (parts.settings, parts.me);
+    let (settings, me) = (parts.settings, parts.identity.node_key().node());
     let card = Card { rpc: settings.rpc_addr, gossip: settings.gossip_addr, clients, zone: zone(settings) };
     // Nobody is called, so nobody sees what the key is.
     let credentials = Arc::new(Credentials::new(me, &ClusterKey([0; 32]), Some(ClusterId::of([me]))));
@@ -175,14 +181,8 @@ pub(super) fn alone(parts: Parts<'_>, clients: SocketAddr) -> Joined {
     Joined { cluster, tasks: JoinSet::new() }
 }
 
-/// The id of a node: the first 8 bytes of its public key.
-pub(super) fn node_id(identity: &Identity) -> NodeId {
-    let [a, b, c, d, e, f, g, h, ..] = identity.agent().0;
-    NodeId(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
-}
-
 fn assemble(
-    Parts { settings, world, me, local }: Parts<'_>,
+    Parts { settings, world, identity, local }: Parts<'_>,
     card: Card,
     (peers, credentials): (Peers, Arc<Credentials>),
     view: watch::Receiver<Arc<View>>,
@@ -190,8 +190,10 @@ fn assemble(
 ) -> Arc<Cluster> {
     let now = Millis(u64::try_from(world.clock.monotonic().as_millis()).unwrap_or(u64::MAX));
     let stamp = Stamp::new(world.clock.wall_ms(), 0).unwrap_or(Stamp::MAX);
+    let (key, me) = (identity.node_key(), identity.node_key().node());
     Arc::new(Cluster {
         me,
+        key,
         generation: Generation(world.clock.wall_ms()),
         local,
         peers,

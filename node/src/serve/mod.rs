@@ -30,6 +30,7 @@ use crate::cluster_key::ClusterKeyError;
 pub use crate::founding_file::KeptError;
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::Metrics;
+use crate::rpc::NoCertificate;
 use crate::settings::Settings;
 use crate::world::{Worker, Workers, World};
 use ::cluster::ClusterId;
@@ -96,6 +97,9 @@ pub enum StartError {
     /// The host to advertise is not known: see there.
     #[error("the node does not know where others reach it")]
     Advertise(#[from] UnknownHost),
+    /// The node cannot show who it is: see there.
+    #[error("the node has no certificate")]
+    Certificate(#[from] NoCertificate),
     /// What the node kept of its founding: see there.
     #[error("the node does not know which cluster it is in")]
     Kept(#[from] KeptError),
@@ -172,7 +176,7 @@ impl Node {
         let for_operators = appender.maintenance();
         let (loops, local) = start_loops(settings, &world, &state, identity.agent(), appender)?;
         let (stopping, stop) = watch::channel(false);
-        let parts = Parts { settings, world: &world, me: joining::node_id(&identity), local: local.clone() };
+        let parts = Parts { settings, world: &world, identity: &identity, local: local.clone() };
         let Joined { cluster, tasks } = match doors {
             Some(doors) => doors.join(parts, &state.metrics, stop.clone())?,
             None => joining::alone(parts, client_addr),

@@ -16,6 +16,10 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a
 
 /// Where a node opens its sockets.
 pub trait Network: Debug + Send + Sync + 'static {
+    /// Whether others than the nodes can listen in on it or speak on it, so that nodes must show who they are and seal what
+    /// they say to each other.
+    fn is_open(&self) -> bool;
+
     /// Listens for streams. Port 0 lets the network choose.
     fn listen(&self, address: SocketAddr) -> Pending<'_, Box<dyn Listener>>;
 

@@ -11,6 +11,10 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 pub struct Sockets;
 
 impl Network for Sockets {
+    fn is_open(&self) -> bool {
+        true
+    }
+
     fn listen(&self, address: SocketAddr) -> Pending<'_, Box<dyn Listener>> {
         Box::pin(async move { Ok(Box::new(TcpListener::bind(address).await?) as Box<dyn Listener>) })
     }

@@ -48,6 +48,8 @@ pub struct Greeting {
     pub zone: String,
     /// Its release, for people, at most 64 bytes.
     pub release: String,
+    /// Its public key, of which its id is the beginning. Nothing of it is checked but its length.
+    pub key: [u8; 32],
 }
 
 /// Asks a node who it is, and says who asks.
@@ -133,6 +135,7 @@ impl Greeting {
             clients: put_address(self.clients),
             zone: clipped(self.zone, NAME_BYTES_MAX),
             release: clipped(self.release, NAME_BYTES_MAX),
+            key: self.key.to_vec(),
         }
     }
 
@@ -155,6 +158,7 @@ impl Greeting {
             clients: address(wire.clients, "greeting.clients")?,
             zone: wire.zone,
             release: wire.release,
+            key: fixed(&wire.key, "greeting.key")?,
         })
     }
 }
@@ -225,9 +229,9 @@ mod tests {
 
     fn greetings() -> impl Strategy<Value = Greeting> {
         let numbers = (laws::nodes(), any::<u64>(), any::<u64>(), any::<u64>());
-        let texts = ("[a-zé]{0,20}", "[0-9.]{0,10}");
+        let texts = ("[a-zé]{0,20}", "[0-9.]{0,10}", any::<[u8; 32]>());
         (numbers, standings(), (0..3_u32, 3..9_u32), (addresses(), addresses(), addresses()), texts).prop_map(
-            |(numbers, standing, protocols, addresses, (zone, release))| Greeting {
+            |(numbers, standing, protocols, addresses, (zone, release, key))| Greeting {
                 node: numbers.0,
                 generation: numbers.1,
                 wall_ms: numbers.2,
@@ -240,6 +244,7 @@ mod tests {
                 clients: addresses.2,
                 zone,
                 release,
+                key,
             },
         )
     }
@@ -267,6 +272,7 @@ mod tests {
             clients: here,
             zone: String::new(),
             release: String::new(),
+            key: [1; 32],
         }
     }
 
@@ -284,6 +290,7 @@ mod tests {
         assert_eq!(spoilt(|wire| wire.node = 0), Fault::OutOfRange.of("greeting.node"));
         assert_eq!(spoilt(|wire| wire.protocol_min = 2), Fault::OutOfRange.of("greeting.protocol_min"));
         assert_eq!(spoilt(|wire| wire.zone = "z".repeat(65)), Fault::TooLong(64, 65).of("greeting.zone"));
+        assert_eq!(spoilt(|wire| wire.key = vec![1; 31]), Fault::Length(31).of("greeting.key"));
         assert_eq!(spoilt(|wire| wire.standing = None), Fault::Missing.of("standing"));
         assert_eq!(spoilt(|wire| wire.rpc = None), Fault::Missing.of("greeting.rpc"));
         let strange = |ip, port| Some(wire::Address { ip, port });

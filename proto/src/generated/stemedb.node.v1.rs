@@ -576,6 +576,9 @@ pub struct Greeting {
     /// Its release, for people.
     #[prost(string, tag = "12")]
     pub release: ::prost::alloc::string::String,
+    /// Its public key, 32 bytes, which its id is the beginning of.
+    #[prost(bytes = "vec", tag = "13")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
 }
 /// How far a node is with belonging to a cluster.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

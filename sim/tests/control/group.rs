@@ -2,8 +2,8 @@
 //!
 //! They run in simulated worlds, with disks that take time and lose what was not synced. It holds no rule of Raft.
 
-use cluster::NodeId;
 use cluster::control::{Command, Member, Outcome, Settings as ClusterSettings, State, Versions};
+use cluster::{NodeId, NodeKey};
 use node::control::{Answer, Control, Metrics, ProposeError, RaftPeers, Settings};
 use node::rpc::CallError;
 use proto::RaftKind;
@@ -279,7 +279,9 @@ fn founding(nodes: BTreeSet<NodeId>) -> Command {
 
 fn member(node: u64, zone: String) -> Member {
     let at = SocketAddr::from(([10, 0, 0, u8::try_from(node).unwrap()], 18182));
-    Member { rpc: at, gossip: at, api: at, zone, versions: Versions { min: 1, max: 1 } }
+    let mut key = NodeKey([0; 32]);
+    key.0[..8].copy_from_slice(&node.to_be_bytes());
+    Member { key, rpc: at, gossip: at, api: at, zone, versions: Versions { min: 1, max: 1 } }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,4 +3,5 @@
 mod calls;
 mod faults;
 mod node;
+mod sealed;
 mod streams;

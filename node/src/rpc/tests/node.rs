@@ -1,11 +1,13 @@
 //! A node that is nothing but its calls.
 
+use crate::metrics::Metrics;
 use crate::rpc::{CallError, Caller, Credentials, Peers, Server, Service, Sink};
 use crate::world::World;
 use cluster::membership::ClusterKey;
-use cluster::{ClusterId, Epoch, NodeId};
+use cluster::{ClusterId, Epoch, NodeId, NodeKey};
 use model::record::{Predicate, Subject};
 use model::{Home, RecordId, Stamp};
+use prometheus::IntCounterVec;
 use proto::{
     BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage, ElementsRequest, FetchReply,
     FetchRequest, Found, GreetReply, GreetRequest, Greeting, Held, HomeSum, ProposeReply, ProposeRequest, Question,
@@ -33,6 +35,7 @@ pub(super) const AWHILE: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub(super) struct Fake {
     pub(super) credentials: Arc<Credentials>,
+    pub(super) key: NodeKey,
     /// Stores wait for one each.
     pub(super) lets: Semaphore,
     /// The number of records of every store.
@@ -54,6 +57,7 @@ pub(super) struct Node {
     pub(super) peers: Peers,
     pub(super) fake: Arc<Fake>,
     pub(super) address: SocketAddr,
+    pub(super) refused: IntCounterVec,
     pub(super) stop: watch::Sender<bool>,
     pub(super) serving: JoinHandle<()>,
 }
@@ -64,9 +68,16 @@ impl Node {
     }
 
     pub(super) async fn start_in(world: World, address: SocketAddr, credentials: Credentials) -> Self {
+        let key = key(credentials.node());
+        Self::start_as(key, world, address, credentials).await
+    }
+
+    pub(super) async fn start_as(key: NodeKey, world: World, address: SocketAddr, credentials: Credentials) -> Self {
+        credentials.introduce([1, 2, 3].map(NodeId));
         let credentials = Arc::new(credentials);
         let fake = Arc::new(Fake {
             credentials: Arc::clone(&credentials),
+            key,
             lets: Semaphore::new(Semaphore::MAX_PERMITS),
             stores: Mutex::default(),
             pushed: AtomicUsize::new(0),
@@ -77,9 +88,10 @@ impl Node {
         let server = Server::bind(world.network.as_ref(), address).await.unwrap();
         let address = server.address().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(server.serve(Arc::clone(&fake), Arc::clone(&credentials), stopped));
+        let refused = Metrics::new().unwrap().connections_refused;
+        let serving = tokio::spawn(server.serve(Arc::clone(&fake), Arc::clone(&credentials), refused.clone(), stopped));
         let (id, peers) = (credentials.node(), Peers::new(&world, credentials));
-        Self { id, peers, fake, address, stop, serving }
+        Self { id, peers, fake, address, refused, stop, serving }
     }
 
     /// So many members of one cluster that know each other.
@@ -92,6 +104,11 @@ impl Node {
             nodes.iter().for_each(|other| node.knows(other));
         }
         nodes
+    }
+
+    /// How many connections were turned away for a reason.
+    pub(super) fn turned_away(&self, reason: &str) -> u64 {
+        self.refused.with_label_values(&[reason]).get()
     }
 
     pub(super) fn knows(&self, other: &Self) {
@@ -138,6 +155,13 @@ pub(super) fn element(number: u64) -> Element {
     Element { stamp: Stamp::from_bits(number), id: RecordId([1; 32]), leaf: [2; 16] }
 }
 
+/// A key that begins as the id of `node` does.
+pub(super) fn key(node: NodeId) -> NodeKey {
+    let mut key = [7; 32];
+    key[..8].copy_from_slice(&node.0.to_be_bytes());
+    NodeKey(key)
+}
+
 pub(super) fn greeting(node: NodeId, address: SocketAddr) -> Greeting {
     Greeting {
         node: node.0,
@@ -152,6 +176,7 @@ pub(super) fn greeting(node: NodeId, address: SocketAddr) -> Greeting {
         clients: address,
         zone: "a".to_owned(),
         release: "0".to_owned(),
+        key: key(node).0,
     }
 }
 
@@ -166,7 +191,7 @@ impl Service for Fake {
 
     async fn greet(&self, caller: Caller, request: GreetRequest) -> Result<GreetReply, Refusal> {
         assert_eq!(caller.node.0, request.greeting.node);
-        let greeting = greeting(self.credentials.node(), request.greeting.rpc);
+        let greeting = Greeting { key: self.key.0, ..greeting(self.credentials.node(), request.greeting.rpc) };
         Ok(GreetReply { greeting, reachable: Reachable::NotAsked })
     }
 
