@@ -55,6 +55,8 @@ pub struct Metrics {
     pub gossip_refused: IntCounterVec,
     /// Connections of other nodes, or of strangers, that were turned away before a call was heard, by reason.
     pub connections_refused: IntCounterVec,
+    /// The keys of the cluster that this node holds, by use (`used`, `taken`) and name.
+    pub cluster_keys: IntGaugeVec,
     /// Seconds that each other owner lags behind this node, by peer.
     replication_lag: GaugeVec,
     /// Records of homes that this node counts which are on fewer live nodes than wanted.
@@ -140,6 +142,13 @@ impl Metrics {
                 ),
                 &["reason"],
             )?,
+            cluster_keys: IntGaugeVec::new(
+                Opts::new(
+                    "stemedb_cluster_key",
+                    "1 for each key of the cluster that this node holds, by use and name.",
+                ),
+                &["use", "key"],
+            )?,
             replication_lag: GaugeVec::new(
                 Opts::new("replication_lag_seconds", "Seconds that another owner lags behind this node, by peer."),
                 &["peer"],
@@ -179,6 +188,7 @@ impl Metrics {
             Box::new(self.members.clone()),
             Box::new(self.gossip_refused.clone()),
             Box::new(self.connections_refused.clone()),
+            Box::new(self.cluster_keys.clone()),
             Box::new(self.replication_lag.clone()),
             Box::new(self.under_replicated.clone()),
             Box::new(self.hints_pending.clone()),

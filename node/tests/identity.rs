@@ -1,4 +1,5 @@
 //! Who is heard by real processes: members alone, each under its own key. Whoever else comes gets nothing and stops nothing.
+//! And how the cluster's key changes meanwhile.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -8,18 +9,25 @@ use api::json::envelope_json;
 use cluster::membership::ClusterKey;
 use cluster::{ClusterId, NodeId};
 use model::hex;
+use model::set::SetKey;
 use node::clock::{Clock, SystemClock};
+use node::cluster_key::{self, KeyFile};
 use node::identity::Identity;
 use node::rpc::{CallError, Certificate, Credentials, Peers};
 use node::world::World;
 use proto::{GreetRequest, Greeting, Standing, TableRequest};
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
-use storage::disk::MemoryDisk;
-use support::cluster::Cluster;
+use storage::disk::{MemoryDisk, StdDisk};
+use support::cluster::{Cluster, until};
 use support::{claim, key};
 use tokio::runtime::Runtime;
 
@@ -29,6 +37,7 @@ const SOON: Duration = Duration::from_secs(30);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 /// The key of no cluster of these tests.
 const OTHER_KEY: ClusterKey = ClusterKey([0xdd; 32]);
+const KEY_FILE: &str = "STEMEDB_CLUSTER_KEY_FILE";
 
 /// Somebody who is no node of the cluster and calls one all the same.
 struct Caller {
@@ -46,7 +55,7 @@ impl Caller {
         let data = Path::new("/data");
         let identity = Identity::load_or_create(&MemoryDisk::new(), data, &data.join("wal"), [77; 32]).unwrap();
         let own = identity.node_key();
-        let mut credentials = Credentials::new(own.node(), key, cluster);
+        let mut credentials = Credentials::new(own.node(), key, cluster).with_sets(&called.sets);
         if sealed {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
             credentials = credentials.sealed(Certificate::of(&identity, &clock).unwrap());
@@ -93,20 +102,100 @@ struct Called {
     node: NodeId,
     rpc: SocketAddr,
     key: ClusterKey,
+    sets: SetKey,
     cluster: ClusterId,
 }
 
 fn called(cluster: &Cluster, node: usize) -> Called {
     let glance = cluster.glance(node).unwrap();
     let health = cluster.clients[node].get("/v1/health", &[]).unwrap().taken().unwrap();
-    let file = std::fs::read_to_string(cluster.setting(node, "STEMEDB_CLUSTER_KEY_FILE")).unwrap();
-    let secret = file.lines().find(|line| !line.starts_with('#')).unwrap();
+    let file = KeyFile::read(&StdDisk, cluster.setting(node, KEY_FILE).as_ref()).unwrap();
     Called {
         node: NodeId(u64::from_str_radix(health["node_id"].as_str().unwrap(), 16).unwrap()),
         rpc: cluster.setting(node, "STEMEDB_RPC_ADDR").parse().unwrap(),
-        key: ClusterKey(hex::parse(secret).unwrap()),
+        key: file.keys().key,
+        sets: file.set_key(),
         cluster: ClusterId(hex::parse(glance["cluster_id"].as_str().unwrap()).unwrap()),
     }
+}
+
+/// Gives a node a copy of a key file, which nobody else may read.
+fn give(cluster: &Cluster, node: usize, file: &Path) {
+    let own = cluster.setting(node, KEY_FILE);
+    fs::copy(file, own).unwrap();
+    fs::set_permissions(own, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Three nodes that have each a key file of their own, and the file that those are copies of.
+fn with_own_key_files() -> (Cluster, PathBuf) {
+    let mut cluster = Cluster::prepare(3);
+    let original = PathBuf::from(cluster.setting(0, KEY_FILE));
+    for node in 0..3 {
+        let own = cluster.folder().join(format!("cluster-{node}.key"));
+        cluster.set(node, KEY_FILE, own.display().to_string());
+        cluster.set(node, "STEMEDB_WRITE_DEADLINE_MS", "60s");
+        give(&cluster, node, &original);
+    }
+    (0..3).for_each(|node| cluster.run(node));
+    until("the nodes are one cluster", || cluster.whole());
+    (cluster, original)
+}
+
+/// Takes the next step in changing the key in a file.
+fn rotate(file: &Path) {
+    let output = Command::new(env!("CARGO_BIN_EXE_stemedb"))
+        .args(["keygen", "--cluster", "--rotate"])
+        .arg(file)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Has a node go by a copy of the file, and waits until it does.
+fn install(cluster: &Cluster, node: usize, file: &Path) {
+    give(cluster, node, file);
+    cluster.hang_up(node);
+    let keys = KeyFile::read(&StdDisk, file).unwrap().keys();
+    let held = |how, key| format!("stemedb_cluster_key{{key=\"{}\",use=\"{how}\"}} 1", cluster_key::name(key));
+    let mut wanted = vec![held("used", &keys.key)];
+    wanted.extend(keys.also.as_ref().map(|key| held("taken", key)));
+    until("the node goes by its new file", || {
+        let metrics = cluster.metrics(node);
+        let mut found: Vec<_> = metrics.lines().filter(|line| line.starts_with("stemedb_cluster_key{")).collect();
+        found.sort_by_key(|line| line.contains("taken"));
+        if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+}
+
+/// Stores a claim at a node, once, and says how many disks it is on.
+fn store(cluster: &Cluster, node: usize, name: &str) -> Result<u64, String> {
+    let record = claim(&key(1), &format!("test://{name}"), "is", name, 1);
+    let body = envelope_json(record.envelope());
+    let reply = cluster.clients[node].post("/v1/assert", &[], "application/json", &body);
+    let receipt = reply.and_then(|reply| reply.taken()).map_err(|failure| failure.to_string())?;
+    receipt["copies"].as_u64().ok_or_else(|| receipt.to_string())
+}
+
+/// Writes at all nodes until `work` is done; no write may fail. Returns how many there were.
+fn write_during(cluster: &Cluster, work: impl FnOnce()) -> usize {
+    let (done, written) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for node in 0..3 {
+            let (done, written) = (&done, &written);
+            scope.spawn(move || {
+                for number in 0.. {
+                    if done.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    assert_eq!(store(cluster, node, &format!("{node}-{number}")), Ok(2));
+                    written.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        work();
+        done.store(true, Ordering::SeqCst);
+    });
+    written.into_inner()
 }
 
 fn unreachable(answer: &CallError) -> bool {
@@ -150,11 +239,84 @@ fn strangers_and_neighbours_get_nothing_of_a_cluster_that_goes_on() {
         counted.lines().find(|line| line.starts_with("stemedb_rpc_connections_refused_total{reason=\"failed\"}"));
     assert!(turned_away.is_some_and(|line| !line.ends_with(" 0")), "{turned_away:?}");
     for node in 0..3 {
-        let record = claim(&key(1), &format!("test://claim-{node}"), "is", "here", 1);
-        let body = envelope_json(record.envelope());
-        let receipt =
-            cluster.clients[node].post("/v1/assert", &[], "application/json", &body).unwrap().taken().unwrap();
-        assert_eq!((receipt["status"].as_str(), receipt["copies"].as_u64()), (Some("created"), Some(2)), "{receipt}");
+        assert_eq!(store(&cluster, node, &format!("claim-{node}")), Ok(2));
     }
+    cluster.stop();
+}
+
+#[test]
+fn the_cluster_key_changes_under_writes_of_which_none_fails() {
+    let (cluster, file) = with_own_key_files();
+    let before = called(&cluster, 0);
+    let written = write_during(&cluster, || {
+        for _ in 0..3 {
+            rotate(&file);
+            for node in [1, 0, 2] {
+                install(&cluster, node, &file);
+                let name = format!("while node {node} is ahead");
+                (0..3).for_each(|writer| assert_eq!(store(&cluster, writer, &name), Ok(2)));
+            }
+        }
+    });
+    assert!(written > 0);
+    until("nothing lacks a copy", || cluster.rested());
+    let after = called(&cluster, 0);
+    assert!(before.key != after.key && before.sets.fingerprint() == after.sets.fingerprint());
+    assert_eq!(
+        Caller::new(&after, &before.key, None, true).greet(),
+        Err(CallError::WrongKey),
+        "the old key is worth nothing"
+    );
+    assert_eq!(Caller::new(&after, &after.key, None, true).greet(), Ok(after.node));
+    println!("{written} writes while the key changed");
+    cluster.stop();
+}
+
+#[test]
+fn a_node_that_was_away_while_the_key_changed_is_kept_out_until_it_has_a_key_that_is_taken() {
+    let (mut cluster, file) = with_own_key_files();
+    cluster.kill(2);
+    for _ in 0..3 {
+        rotate(&file);
+        (0..2).for_each(|node| install(&cluster, node, &file));
+    }
+    cluster.run(2);
+    until("it says why it is kept out", || {
+        let why = cluster.ready(2).err().unwrap_or_default();
+        if why.contains("cluster_key_file") { Ok(()) } else { Err(why) }
+    });
+    until("nobody hears it", || {
+        let up = cluster.glance(0)?["nodes_up"].clone();
+        if up == 2 { Ok(()) } else { Err(up.to_string()) }
+    });
+    assert!(cluster.ready(2).is_err());
+    assert_eq!(store(&cluster, 0, "without it"), Ok(2));
+    install(&cluster, 2, &file);
+    until("it is in again", || cluster.whole());
+
+    // Whoever has the next key before it goes comes back while the others use it.
+    rotate(&file);
+    (0..3).for_each(|node| install(&cluster, node, &file));
+    cluster.kill(2);
+    rotate(&file);
+    (0..2).for_each(|node| install(&cluster, node, &file));
+    cluster.run(2);
+    until("it is in with both keys", || cluster.whole());
+    cluster.stop();
+}
+
+#[test]
+fn a_file_that_cannot_be_used_changes_nothing() {
+    let (cluster, file) = with_own_key_files();
+    let other = cluster.folder().join("other.key");
+    let digits = "0d".repeat(32);
+    for (content, words) in [("no key", "holds no cluster key"), (digits.as_str(), "has another `sets`")] {
+        fs::write(&other, content).unwrap();
+        give(&cluster, 1, &other);
+        cluster.hang_up(1);
+        until("it says what is wrong", || if cluster.said(1).contains(words) { Ok(()) } else { Err(words) });
+        assert_eq!(cluster.whole(), Ok(()));
+    }
+    install(&cluster, 1, &file);
     cluster.stop();
 }

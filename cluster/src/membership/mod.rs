@@ -31,7 +31,7 @@ mod tests;
 
 pub use identity::Identity;
 pub use refused::{Reason, Refused};
-pub use seal::ClusterKey;
+pub use seal::{ClusterKey, ClusterKeys};
 pub use settings::{PACKET_BYTES_MAX, Settings, SettingsError};
 
 use crate::{ClusterId, Generation, Millis, NodeId};
@@ -136,7 +136,7 @@ impl Membership {
     pub fn new(
         own: Identity,
         settings: Settings,
-        key: &ClusterKey,
+        keys: &ClusterKeys,
         cluster: Option<ClusterId>,
         seed: &[u8; 32],
         now: Millis,
@@ -148,7 +148,7 @@ impl Membership {
         Ok(Self {
             foca: gossip(own, &settings, &mut chance),
             chance,
-            seal: Seal::new(key, cluster, Chance::new(seed, "nonces")),
+            seal: Seal::new(keys, cluster, Chance::new(seed, "nonces")),
             timers,
             health: Health::new(settings.health_max),
             settings,
@@ -186,6 +186,11 @@ impl Membership {
     /// The node has become part of a founded cluster. Packets of other clusters are refused from now on.
     pub fn set_cluster(&mut self, cluster: ClusterId) {
         self.seal.set_cluster(cluster);
+    }
+
+    /// From now on these are the cluster's keys.
+    pub fn set_keys(&mut self, keys: &ClusterKeys) {
+        self.seal.set_keys(keys);
     }
 
     /// A node was removed from the cluster for ever: it is forgotten, and whatever it sends is refused. Nothing is told to

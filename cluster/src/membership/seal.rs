@@ -21,6 +21,21 @@ impl fmt::Debug for ClusterKey {
     }
 }
 
+/// The keys of a cluster as a node holds them: while nodes change from one to another, some use the one and some the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterKeys {
+    /// What this node uses.
+    pub key: ClusterKey,
+    /// What it takes from others as well.
+    pub also: Option<ClusterKey>,
+}
+
+impl From<&ClusterKey> for ClusterKeys {
+    fn from(key: &ClusterKey) -> Self {
+        Self { key: key.clone(), also: None }
+    }
+}
+
 const VERSION: u8 = 1;
 const CLUSTER: usize = 16;
 const NONCE: usize = 24;
@@ -33,6 +48,7 @@ pub(super) const SEAL_BYTES: usize = OPEN_BYTES + NONCE + TAG;
 /// Seals and opens packets.
 pub(super) struct Seal {
     cipher: XChaCha20Poly1305,
+    also: Option<XChaCha20Poly1305>,
     cluster: Option<ClusterId>,
     nonces: Chance,
 }
@@ -45,9 +61,13 @@ impl fmt::Debug for Seal {
 
 impl Seal {
     /// The seal of a cluster, or of a node that is in none yet. `nonces` must be unpredictable and never start again.
-    pub(super) fn new(key: &ClusterKey, cluster: Option<ClusterId>, nonces: Chance) -> Self {
-        let key = blake3::derive_key("stemedb 2026 gossip packets v1", &key.0);
-        Self { cipher: XChaCha20Poly1305::new(&key.into()), cluster, nonces }
+    pub(super) fn new(keys: &ClusterKeys, cluster: Option<ClusterId>, nonces: Chance) -> Self {
+        Self { cipher: cipher(&keys.key), also: keys.also.as_ref().map(cipher), cluster, nonces }
+    }
+
+    /// From now on these are the cluster's keys.
+    pub(super) fn set_keys(&mut self, keys: &ClusterKeys) {
+        (self.cipher, self.also) = (cipher(&keys.key), keys.also.as_ref().map(cipher));
     }
 
     /// From now on the node is in `cluster`.
@@ -71,7 +91,7 @@ impl Seal {
         packet
     }
 
-    /// What `packet` carries, if it was sealed with the cluster key, in this version, and not by another founded cluster.
+    /// What `packet` carries, if it was sealed with a key of the cluster, in this version, and not by another founded cluster.
     pub(super) fn open(&self, packet: &[u8]) -> Result<Vec<u8>, Reason> {
         if packet.len() > PACKET_BYTES_MAX {
             return Err(Reason::TooLong);
@@ -83,16 +103,23 @@ impl Seal {
         if *version != VERSION {
             return Err(Reason::OtherVersion);
         }
-        let mut plain = body.to_vec();
-        self.cipher
-            .decrypt_inout_detached(&XNonce::from(*nonce), open, InOutBuf::from(plain.as_mut_slice()), &Tag::from(*tag))
-            .map_err(|_forged| Reason::OtherKey)?;
+        let unseal = |cipher: &XChaCha20Poly1305| {
+            let (mut plain, nonce) = (body.to_vec(), XNonce::from(*nonce));
+            let opened =
+                cipher.decrypt_inout_detached(&nonce, open, InOutBuf::from(plain.as_mut_slice()), &Tag::from(*tag));
+            opened.ok().map(|()| plain)
+        };
+        let plain = unseal(&self.cipher).or_else(|| self.also.as_ref().and_then(unseal)).ok_or(Reason::OtherKey)?;
         let founded = *theirs != [0; CLUSTER];
         match self.cluster {
             Some(ours) if founded && ours.0 != *theirs => Err(Reason::OtherCluster),
             Some(_) | None => Ok(plain),
         }
     }
+}
+
+fn cipher(key: &ClusterKey) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&blake3::derive_key("stemedb 2026 gossip packets v1", &key.0).into())
 }
 
 #[cfg(test)]
@@ -104,7 +131,7 @@ mod tests {
     const THERE: Option<ClusterId> = Some(ClusterId([2; 16]));
 
     fn seal(key: &ClusterKey, cluster: Option<ClusterId>) -> Seal {
-        Seal::new(key, cluster, Chance::new(&[9; 32], "nonces"))
+        Seal::new(&key.into(), cluster, Chance::new(&[9; 32], "nonces"))
     }
 
     #[test]
@@ -127,6 +154,30 @@ mod tests {
             let packet = seal(&ClusterKey([4; 32]), cluster).seal(b"hello");
             assert_eq!(seal(&KEY, HERE).open(&packet), Err(Reason::OtherKey));
         }
+    }
+
+    #[test]
+    fn while_keys_change_packets_under_either_are_taken_and_made_under_the_one_in_use() {
+        let (old, new) = (KEY, ClusterKey([4; 32]));
+        let holding = |key: &ClusterKey, also: Option<&ClusterKey>| {
+            let keys = ClusterKeys { key: key.clone(), also: also.cloned() };
+            Seal::new(&keys, HERE, Chance::new(&[9; 32], "nonces"))
+        };
+        // Each step of a rotation beside the one before it.
+        let steps = [holding(&old, None), holding(&old, Some(&new)), holding(&new, Some(&old)), holding(&new, None)];
+        for (mut one, mut other) in steps.into_iter().zip([
+            holding(&old, Some(&new)),
+            holding(&new, Some(&old)),
+            holding(&new, None),
+            holding(&new, None),
+        ]) {
+            assert!(other.open(&one.seal(b"hello")).is_ok() && one.open(&other.seal(b"hello")).is_ok());
+        }
+        let mut changing = holding(&old, Some(&new));
+        assert_eq!(holding(&new, None).open(&changing.seal(b"hello")), Err(Reason::OtherKey));
+        changing.set_keys(&(&new).into());
+        assert!(holding(&new, None).open(&changing.seal(b"hello")).is_ok());
+        assert_eq!(changing.open(&holding(&old, None).seal(b"hello")), Err(Reason::OtherKey));
     }
 
     #[test]

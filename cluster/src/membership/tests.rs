@@ -15,7 +15,8 @@ fn identity(node: u64, generation: u64) -> Identity {
 
 fn start(node: u64, generation: u64, settings: Settings) -> Membership {
     let seed = [u8::try_from(node).expect("a small number"); 32];
-    Membership::new(identity(node, generation), settings, &KEY, Some(HERE), &seed, Millis(0)).expect("good settings")
+    Membership::new(identity(node, generation), settings, &(&KEY).into(), Some(HERE), &seed, Millis(0))
+        .expect("good settings")
 }
 
 fn well(node: u64) -> Membership {
@@ -65,7 +66,7 @@ fn packet(key: &ClusterKey, cluster: Option<ClusterId>, from: Identity, to: Iden
     for member in members {
         plain.extend(postcard::to_allocvec(&foca::Member::alive(*member)).expect("a member"));
     }
-    Seal::new(key, cluster, Chance::new(&[77; 32], "nonces")).seal(&plain)
+    Seal::new(&key.into(), cluster, Chance::new(&[77; 32], "nonces")).seal(&plain)
 }
 
 fn refused(node: &Membership) -> Vec<(Reason, u64)> {
@@ -237,6 +238,6 @@ fn the_same_seed_sends_the_same_bytes() {
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let settings = Settings { suspicion: Millis(0), ..Settings::default() };
-    let made = Membership::new(identity(1, 1), settings, &KEY, None, &[0; 32], Millis(0));
+    let made = Membership::new(identity(1, 1), settings, &(&KEY).into(), None, &[0; 32], Millis(0));
     assert_eq!(made.err(), Some(SettingsError::Zero("the time of suspicion")));
 }

@@ -114,7 +114,7 @@ impl Simulation {
         let now = Millis(self.now / MS);
         let settings = self.shape.settings.clone();
         let cluster = Some(ClusterId([7; 16]));
-        let started = Membership::new(own, settings, &KEY, cluster, &seed, now).expect("good settings");
+        let started = Membership::new(own, settings, &(&KEY).into(), cluster, &seed, now).expect("good settings");
         self.machines[machine].membership = Some(started);
         for seed in (0..2).filter(|seed| *seed != machine) {
             self.feed(machine, Input::Announce(address(seed)));

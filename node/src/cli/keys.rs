@@ -1,10 +1,10 @@
 //! Secret keys in files: one key a file, and a folder with one file per source.
 //!
 //! Files have mode 600 and folders 700; a file that others may read is refused. A key is never printed and never leaves
-//! its file but to sign.
+//! its file but to sign. The key of a cluster alone may be written over, step by step.
 
 use super::failure::Failure;
-use crate::cluster_key;
+use crate::cluster_key::{KeyFile, Step};
 use cluster::membership::ClusterKey;
 use ed25519_dalek::SigningKey;
 use model::{AgentId, hex};
@@ -14,6 +14,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use storage::disk::StdDisk;
 
 /// The file in the key folder that `assert` and `vote` sign with unless told otherwise.
 pub const OWN_KEY: &str = "default.key";
@@ -76,9 +77,26 @@ impl NamedKey {
 ///
 /// As [`NamedKey::write`], and [`Failure::Failed`] if the system gives no randomness.
 pub fn write_cluster_key(path: &Path) -> Result<(), Failure> {
+    write_new(path, &KeyFile::new(random()?, random()?).print())
+}
+
+/// Takes the next step in changing the key of a cluster, in its file.
+///
+/// # Errors
+///
+/// [`Failure::Failed`] if the file holds no cluster key or cannot be written, or the system gives no randomness.
+pub fn rotate_cluster_key(path: &Path) -> Result<Step, Failure> {
+    let file = KeyFile::read(&StdDisk, path).map_err(|error| Failure::of("there is no key to change", &error))?;
+    let (next, step) = file.rotated(random()?);
+    let written = write_synced(path, &next.print());
+    written.map_err(|error| Failure::of(format!("cannot write the key {}", path.display()), &error))?;
+    Ok(step)
+}
+
+fn random() -> Result<ClusterKey, Failure> {
     let mut key = ClusterKey([0; 32]);
     getrandom::fill(&mut key.0).map_err(|error| Failure::of("the system gives no randomness for a key", &error))?;
-    write_new(path, &cluster_key::print(&key))
+    Ok(key)
 }
 
 /// Writes a secret into a file that did not exist, for the owner's eyes only, and syncs it.

@@ -113,8 +113,8 @@ fn the_key_of_a_cluster_is_made_once_for_the_owner_alone() {
     let path = folder.path().join("cluster.key");
     let keygen = || printed_by(&["keygen", "--cluster", "--out", path.to_str().unwrap()]);
     assert!(keygen().unwrap().contains("cluster_key_file"));
-    let key = crate::cluster_key::read(&storage::disk::StdDisk, &path).unwrap();
-    assert_ne!(key.0, [0; 32]);
+    let key = crate::cluster_key::KeyFile::read(&storage::disk::StdDisk, &path).unwrap();
+    assert_ne!(key.keys().key.0, [0; 32]);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(matches!(keygen(), Err(Failure::Refused(_))));
 }

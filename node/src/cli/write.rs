@@ -4,9 +4,10 @@ use super::client::Client;
 use super::console::{Console, Tone};
 use super::failure::Failure;
 use super::import::sources::words;
-use super::keys::{NamedKey, OWN_KEY, write_cluster_key};
+use super::keys::{NamedKey, OWN_KEY, rotate_cluster_key, write_cluster_key};
 use super::signing::{refused, signed_line, sole_author};
 use super::text::parse_moment;
+use crate::cluster_key::Step;
 use model::record::{
     Confidence, Lifecycle, Meta, Object, Predicate, SourceClass, Subject, Text, Validity, Vector, Vote as VoteBody,
     Weight,
@@ -27,6 +28,9 @@ pub struct Keygen {
     /// Makes the key of a cluster in place of an agent's [default file: cluster.key in the working folder]
     #[arg(long, conflicts_with = "name")]
     pub cluster: bool,
+    /// Takes the next of three steps to another key of a cluster, in this file: add it, use it, drop the old one
+    #[arg(long, value_name = "FILE", requires = "cluster", conflicts_with = "out")]
+    pub rotate: Option<PathBuf>,
 }
 
 impl Keygen {
@@ -49,6 +53,9 @@ impl Keygen {
     }
 
     fn run_for_cluster(&self, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
+        if let Some(path) = &self.rotate {
+            return rotate(path, json, console);
+        }
         let path = self.out.clone().unwrap_or_else(|| PathBuf::from("cluster.key"));
         write_cluster_key(&path)?;
         if json {
@@ -57,6 +64,21 @@ impl Keygen {
         let path = path.display();
         Ok(console.line(format_args!("{path}: give every node a copy, and its path as cluster_key_file"))?)
     }
+}
+
+/// Takes a step, and says what to do before the next.
+fn rotate(path: &Path, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
+    let step = rotate_cluster_key(path)?;
+    let (word, then) = match step {
+        Step::Added => ("added", "then run this again: the next key will be used"),
+        Step::Used => ("used", "then run this again: the old key will be dropped"),
+        Step::Dropped => ("dropped", "then the change is done"),
+    };
+    if json {
+        return Ok(console.json(&json!({"file": path, "step": word}))?);
+    }
+    let path = path.display();
+    Ok(console.line(format_args!("{path}: {word}. Give every node a copy and send each SIGHUP; {then}"))?)
 }
 
 /// Who signs, and when.

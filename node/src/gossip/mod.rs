@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::settings::Seeds;
 use crate::world::{Datagrams, World};
-use cluster::membership::{Input, Membership, Output, PACKET_BYTES_MAX};
+use cluster::membership::{ClusterKeys, Input, Membership, Output, PACKET_BYTES_MAX};
 use cluster::{ClusterId, Millis, NodeId};
 use prometheus::{IntCounterVec, IntGaugeVec};
 use std::future::pending;
@@ -41,9 +41,10 @@ pub struct Gossip {
 }
 
 /// What the rest of the node tells the task.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Order {
     Join(ClusterId),
+    Keys(ClusterKeys),
     Remove(NodeId),
 }
 
@@ -87,6 +88,11 @@ impl Gossip {
         self.order(Order::Join(cluster)).await;
     }
 
+    /// What changes the keys from now on.
+    pub fn keys(&self) -> Keyring {
+        Keyring(self.orders.downgrade())
+    }
+
     /// A node was removed from the cluster for ever.
     pub async fn remove(&self, node: NodeId) {
         self.order(Order::Remove(node)).await;
@@ -95,6 +101,19 @@ impl Gossip {
     async fn order(&self, order: Order) {
         // The task ends only with this value.
         self.orders.send(order).await.ok();
+    }
+}
+
+/// Changes the keys that packets are sealed with. It does not keep gossip alive.
+#[derive(Clone, Debug)]
+pub struct Keyring(mpsc::WeakSender<Order>);
+
+impl Keyring {
+    /// From now on these are the cluster's keys.
+    pub async fn set(&self, keys: ClusterKeys) {
+        if let Some(orders) = self.0.upgrade() {
+            orders.send(Order::Keys(keys)).await.ok(); // the node is stopping
+        }
     }
 }
 
@@ -154,6 +173,7 @@ impl Task {
 
     fn obey(&mut self, order: Order, out: &mut Vec<Output>) {
         match order {
+            Order::Keys(keys) => self.membership.set_keys(&keys),
             Order::Join(cluster) => self.membership.set_cluster(cluster),
             Order::Remove(node) => self.membership.remove(node, self.now(), out),
         }

@@ -41,7 +41,7 @@ async fn node(id: u64, key: u8, known: &[SocketAddr]) -> Node {
     let now = Millis(u64::try_from(world.clock.monotonic().as_millis()).unwrap());
     let fast = Settings { announce_period: Millis(100), ..Settings::default() };
     let seed = [u8::try_from(id).unwrap(); 32];
-    let membership = Membership::new(own, fast, &ClusterKey([key; 32]), None, &seed, now).unwrap();
+    let membership = Membership::new(own, fast, &(&ClusterKey([key; 32])).into(), None, &seed, now).unwrap();
     let metrics = Metrics::new().unwrap();
     let gossip = Gossip::start(&world, socket, membership, seeds(known), &metrics);
     Node { gossip, metrics, address }

@@ -6,14 +6,15 @@ use super::certificate::{Certificate, Met};
 use super::error::CallError;
 use super::roster::Roster;
 use super::service::Caller;
-use cluster::membership::ClusterKey;
+use cluster::membership::{ClusterKey, ClusterKeys};
 use cluster::{ClusterId, Epoch, NodeId, NodeKey};
+use model::set::SetKey;
 use proto::{Header, PROTOCOL, PROTOCOL_MAX, PROTOCOL_MIN, Refusal};
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 
 /// What the key for proofs is derived under.
@@ -24,11 +25,20 @@ const NO_CLUSTER: [u8; 16] = [0; 16];
 /// Who this node is to others, and who they are to it.
 pub struct Credentials {
     node: NodeId,
-    proof_key: [u8; 32],
+    proofs: RwLock<Proofs>,
+    /// What tells the sums of this node's sets from those under another key.
+    sets: [u8; 8],
     cluster: OnceLock<ClusterId>,
     epoch: AtomicU64,
     roster: watch::Sender<Arc<Roster>>,
     certificate: Option<Certificate>,
+}
+
+/// What proofs are made with.
+struct Proofs {
+    key: [u8; 32],
+    /// What the proofs of others may be made with as well.
+    also: Option<[u8; 32]>,
 }
 
 /// What a call demands of its sender, beside the key.
@@ -41,18 +51,30 @@ pub(super) enum Demand {
 }
 
 impl Credentials {
-    /// Those of `node`, which holds `key` and is in `cluster` already, if it is in one.
-    pub fn new(node: NodeId, key: &ClusterKey, cluster: Option<ClusterId>) -> Self {
-        let proof_key = blake3::derive_key(PROOF_KEY, &key.0);
+    /// Those of `node`, which holds `keys` and is in `cluster` already, if it is in one.
+    pub fn new(node: NodeId, keys: impl Into<ClusterKeys>, cluster: Option<ClusterId>) -> Self {
+        let proofs = RwLock::new(Proofs::with(&keys.into()));
         let cluster = cluster.map(OnceLock::from).unwrap_or_default();
         let (roster, _) = watch::channel(Arc::default());
-        Self { node, proof_key, cluster, epoch: AtomicU64::new(0), roster, certificate: None }
+        Self { node, proofs, sets: [0; 8], cluster, epoch: AtomicU64::new(0), roster, certificate: None }
     }
 
     /// The same, on a network where both sides of a connection show who they are.
     #[must_use]
     pub fn sealed(self, certificate: Certificate) -> Self {
         Self { certificate: Some(certificate), ..self }
+    }
+
+    /// The same, of a node that makes the sums of its sets under `key`. Nodes that make them under another one would find
+    /// all copies different, so they do not take each other's word for anything.
+    #[must_use]
+    pub fn with_sets(self, key: &SetKey) -> Self {
+        Self { sets: key.fingerprint(), ..self }
+    }
+
+    /// From now on these are the cluster's keys.
+    pub fn set_keys(&self, keys: &ClusterKeys) {
+        *self.proofs.write().unwrap_or_else(PoisonError::into_inner) = Proofs::with(keys);
     }
 
     /// This node.
@@ -134,7 +156,8 @@ impl Credentials {
             protocol: PROTOCOL,
             proof: [0; 16],
         };
-        Header { proof: self.proof(&header), ..header }
+        let proof = self.proof(&header, &self.proofs().key);
+        Header { proof, ..header }
     }
 
     /// A header that tells nothing: for whoever has not shown that it holds the key.
@@ -143,20 +166,29 @@ impl Credentials {
         Header { cluster: NO_CLUSTER, from, to: 0, epoch: 0, protocol, proof: [0; 16] }
     }
 
-    fn proof(&self, header: &Header) -> [u8; 16] {
-        let mut hasher = blake3::Hasher::new_keyed(&self.proof_key);
+    fn proofs(&self) -> RwLockReadGuard<'_, Proofs> {
+        self.proofs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn proof(&self, header: &Header, key: &[u8; 32]) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_keyed(key);
         hasher.update(&header.cluster);
         hasher.update(&header.from.to_be_bytes());
         hasher.update(&header.to.to_be_bytes());
+        hasher.update(&self.sets);
         let mut proof = [0; 16];
         hasher.finalize_xof().fill(&mut proof);
         proof
     }
 
-    /// Whether who wrote the header holds the key. Takes the same time whatever the answer is.
+    /// Whether who wrote the header holds a key of the cluster. What is wrong takes the same time, however wrong it is.
     fn is_proven(&self, header: &Header) -> bool {
-        let difference = self.proof(header).iter().zip(header.proof).fold(0, |all, (a, b)| all | (a ^ b));
-        std::hint::black_box(difference) == 0
+        let under = |key: &[u8; 32]| {
+            let difference = self.proof(header, key).iter().zip(header.proof).fold(0, |all, (a, b)| all | (a ^ b));
+            std::hint::black_box(difference) == 0
+        };
+        let proofs = self.proofs();
+        under(&proofs.key) || proofs.also.as_ref().is_some_and(under)
     }
 
     /// Judges the header of a call, whose sender has shown `key`. Whether that one belongs to the cluster is not judged.
@@ -209,6 +241,13 @@ impl Credentials {
     /// Whether a refusal is the word of a node that holds the key.
     pub(super) fn vouches_for(&self, header: &Header) -> bool {
         self.is_proven(header) && header.to == self.node.0
+    }
+}
+
+impl Proofs {
+    fn with(keys: &ClusterKeys) -> Self {
+        let derive = |key: &ClusterKey| blake3::derive_key(PROOF_KEY, &key.0);
+        Self { key: derive(&keys.key), also: keys.also.as_ref().map(derive) }
     }
 }
 
@@ -306,8 +345,37 @@ mod tests {
     }
 
     #[test]
+    fn while_keys_change_nodes_a_step_apart_understand_each_other() {
+        let keys = |key: u8, also: Option<u8>| ClusterKeys {
+            key: ClusterKey([key; 32]),
+            also: also.map(|key| ClusterKey([key; 32])),
+        };
+        let holding = |node, keys| Credentials::new(node, keys, Some(HERE));
+        let admits = |to: &Credentials, from: &Credentials| {
+            to.admit(&from.header(Some(to.node())), Demand::Member, None).map(|caller| caller.node)
+        };
+        let steps = [keys(9, None), keys(9, Some(8)), keys(8, Some(9)), keys(8, None)];
+        for (before, after) in steps.iter().zip(&steps[1..]) {
+            let (one, other) = (holding(A, before.clone()), holding(B, after.clone()));
+            assert_eq!((admits(&one, &other), admits(&other, &one)), (Ok(B), Ok(A)));
+            one.set_keys(after);
+            assert_eq!((admits(&one, &other), admits(&other, &one)), (Ok(B), Ok(A)));
+        }
+        let (first, last) = (holding(A, keys(9, None)), holding(B, keys(8, None)));
+        assert_eq!(admits(&last, &first), Err(Refusal::WrongKey));
+    }
+
+    #[test]
+    fn nodes_whose_sets_have_other_keys_are_strangers() {
+        let under = |node, sets| member(node).with_sets(&SetKey::new([sets; 32]));
+        let header = under(A, 1).header(Some(B));
+        assert!(under(B, 1).admit(&header, Demand::Greeting, None).is_ok());
+        assert_eq!(under(B, 2).admit(&header, Demand::Greeting, None), Err(Refusal::WrongKey));
+    }
+
+    #[test]
     fn secrets_are_not_printed() {
         let printed = format!("{:?}", member(A));
-        assert!(!printed.contains("proof_key"), "{printed}");
+        assert!(!printed.contains("proofs"), "{printed}");
     }
 }

@@ -6,6 +6,7 @@ use super::{Node, StartError};
 use crate::cli::failure::Failure;
 use crate::settings::{LogFormat, Settings};
 use crate::world::World;
+use std::error::Error;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,18 +58,28 @@ impl Daemon {
         self.node.admin_addr()
     }
 
-    /// What waits for the end: from now on SIGTERM and SIGINT no longer end the process by themselves.
+    /// What waits for the end: from now on SIGTERM and SIGINT no longer end the process by themselves, and SIGHUP has the
+    /// cluster's key read again.
     fn end(&self) -> io::Result<impl FnOnce() + '_> {
         let _entered = self.runtime.enter();
         let mut terminated = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
-        let failed = self.node.failed();
+        let mut hung_up = signal(SignalKind::hangup())?;
+        let (failed, node) = (self.node.failed(), &self.node);
         let end = async move {
-            tokio::select! {
-                biased;
-                () = failed => {}
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
+            tokio::pin!(failed);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut failed => return,
+                    _ = terminated.recv() => return,
+                    _ = interrupted.recv() => return,
+                    Some(()) = hung_up.recv() => {
+                        if let Err(error) = node.reread_cluster_key().await {
+                            tracing::error!(error = &error as &dyn Error, "nothing was changed");
+                        }
+                    }
+                }
             }
         };
         Ok(|| self.runtime.block_on(end))

@@ -4,9 +4,10 @@
 
 use super::StartError;
 use super::local::Local;
+use super::lock::Lock;
 use crate::advertise::Addresses;
 use crate::cluster::{self, Calls, Card, Cluster, Health, Life, View};
-use crate::cluster_key;
+use crate::cluster_key::KeyFile;
 use crate::founding_file;
 use crate::gossip::Gossip;
 use crate::identity::Identity;
@@ -34,14 +35,14 @@ const HEARD_MAX: usize = 64;
 /// What a node among others needs before it opens anything: the key of the cluster, and what it kept of its founding.
 #[derive(Debug)]
 pub(super) struct Papers {
-    key: ClusterKey,
+    key: KeyFile,
     kept: Kept,
 }
 
 /// What a node opens for others before it opens its store.
 #[derive(Debug)]
 pub(super) struct Doors {
-    pub(super) key: ClusterKey,
+    pub(super) key: KeyFile,
     kept: Kept,
     server: Server,
     socket: Arc<dyn Datagrams>,
@@ -53,6 +54,8 @@ pub(super) struct Doors {
 pub(super) struct Joined {
     pub(super) cluster: Arc<Cluster>,
     pub(super) tasks: JoinSet<()>,
+    /// What changes the cluster's key; a node alone has none.
+    pub(super) lock: Option<Lock>,
 }
 
 /// What every node has, alone or not.
@@ -68,7 +71,7 @@ impl Papers {
     /// Reads them, and opens no socket. None for a node alone.
     pub(super) fn read(settings: &Settings, world: &World) -> Result<Option<Self>, StartError> {
         let Some(file) = &settings.cluster_key_file else { return Ok(None) };
-        let key = cluster_key::read(world.disk.as_ref(), file)?;
+        let key = KeyFile::read(world.disk.as_ref(), file)?;
         let kept = founding_file::load(world.disk.as_ref(), &settings.data_dir)?;
         if let (Some(wanted), Kept::Founded(list)) = (settings.cluster_id, &kept)
             && list.cluster() != wanted
@@ -113,7 +116,8 @@ impl Doors {
             Kept::Founded(list) => Some(list.cluster()),
             Kept::Nothing | Kept::Promise(_) => None,
         };
-        let mut credentials = Credentials::new(me, &key, founded);
+        let keys = key.keys();
+        let mut credentials = Credentials::new(me, keys.clone(), founded).with_sets(&key.set_key());
         if world.network.is_open() {
             credentials = credentials.sealed(Certificate::of(identity, &world.clock)?);
         }
@@ -134,11 +138,12 @@ impl Doors {
             rpc: addresses.rpc,
             api: addresses.clients,
         };
-        let membership = Membership::new(own, membership::Settings::default(), &key, founded, &seed, cluster.now());
+        let membership = Membership::new(own, membership::Settings::default(), &keys, founded, &seed, cluster.now());
         let membership =
             membership.map_err(|error| StartError::System { what: "membership", source: io::Error::other(error) })?;
         let gossip = Gossip::start(world, socket, membership, settings.seeds.clone(), metrics);
 
+        let lock = Lock::new(world, settings, &key, Arc::clone(&cluster.credentials), gossip.keys(), metrics);
         let refused = metrics.connections_refused.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(server.serve(Arc::new(Calls(Arc::clone(&cluster))), server_credentials, refused, stop));
@@ -156,7 +161,7 @@ impl Doors {
             kept,
         };
         tasks.spawn(life.live());
-        Ok(Joined { cluster, tasks })
+        Ok(Joined { cluster, tasks, lock: Some(lock) })
     }
 }
 
@@ -178,7 +183,7 @@ pub(super) fn alone(parts: Parts<'_>, clients: SocketAddr) -> Joined {
     }
     cluster.learn(Arc::new(state));
     cluster.standing.send_replace(Standing::Founded(List::new([me].into()).cluster()));
-    Joined { cluster, tasks: JoinSet::new() }
+    Joined { cluster, tasks: JoinSet::new(), lock: None }
 }
 
 fn assemble(

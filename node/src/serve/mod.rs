@@ -15,6 +15,7 @@ mod joining;
 mod lanes;
 mod listen;
 pub(crate) mod local;
+mod lock;
 mod maintenance;
 mod opening;
 mod reserve;
@@ -40,6 +41,8 @@ use joining::{Doors, Joined, Papers, Parts};
 use lanes::Lanes;
 use listen::Listeners;
 use local::Local;
+pub use lock::KeepKeys;
+use lock::Lock;
 use maintenance::Caretaker;
 use model::AgentId;
 use reserve::Reserve;
@@ -125,6 +128,7 @@ pub struct Node {
     servers: tokio::task::JoinHandle<()>,
     tasks: JoinSet<()>,
     loops: Vec<Worker>,
+    lock: Option<Lock>,
     state: Arc<NodeState>,
     drain: Duration,
     name: String,
@@ -177,7 +181,7 @@ impl Node {
         let (loops, local) = start_loops(settings, &world, &state, identity.agent(), appender)?;
         let (stopping, stop) = watch::channel(false);
         let parts = Parts { settings, world: &world, identity: &identity, local: local.clone() };
-        let Joined { cluster, tasks } = match doors {
+        let Joined { cluster, tasks, lock } = match doors {
             Some(doors) => doors.join(parts, &state.metrics, stop.clone())?,
             None => joining::alone(parts, client_addr),
         };
@@ -204,7 +208,7 @@ impl Node {
         // The last quarter of the deadline is for the last commit and the seal.
         let drain = Duration::from_millis(settings.shutdown_deadline_ms / 4 * 3);
         let name = identity.name();
-        Ok(Self { stopping, servers, tasks, loops, state, drain, name, client_addr, admin_addr })
+        Ok(Self { stopping, servers, tasks, loops, lock, state, drain, name, client_addr, admin_addr })
     }
 
     /// The node's name.
@@ -220,6 +224,15 @@ impl Node {
     /// Where operators connect.
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin_addr
+    }
+
+    /// Reads the file with the cluster's key again, and goes by it from now on. Calls and packets under way are not disturbed.
+    ///
+    /// # Errors
+    ///
+    /// [`KeepKeys`]: nothing has changed.
+    pub async fn reread_cluster_key(&self) -> Result<(), KeepKeys> {
+        self.lock.as_ref().ok_or(KeepKeys::Alone)?.change().await
     }
 
     /// Waits until the node cannot go on, its disk having failed for one. It still wants a [`Node::shutdown`] then.

@@ -2,20 +2,17 @@
 
 use super::StartError;
 use super::state::NodeState;
+use crate::cluster_key::KeyFile;
 use crate::identity::Identity;
 use crate::settings::{Engine, Settings};
 use crate::timed_disk::TimedDisk;
 use crate::world::World;
-use ::cluster::membership::ClusterKey;
 use model::set::SetKey;
 use std::sync::Arc;
 use storage::store;
 
 /// What a node without a cluster derives the key of its sets for.
 const LONE_SET_KEY: &str = "stemedb-v1 the sets of a node without a cluster";
-
-/// What the nodes of a cluster derive the key of their sets for.
-const CLUSTER_SET_KEY: &str = "stemedb-v1 the sets of the nodes of a cluster";
 
 /// What opening the store takes.
 pub(super) fn setup(
@@ -40,11 +37,8 @@ pub(super) fn setup(
 }
 
 /// The key of this node's sets: every node of a cluster has the same, and no client knows it.
-pub(super) fn set_key(identity: &Identity, cluster: Option<&ClusterKey>) -> SetKey {
-    SetKey::new(match cluster {
-        Some(key) => blake3::derive_key(CLUSTER_SET_KEY, &key.0),
-        None => identity.derived_key(LONE_SET_KEY),
-    })
+pub(super) fn set_key(identity: &Identity, cluster: Option<&KeyFile>) -> SetKey {
+    cluster.map_or_else(|| SetKey::new(identity.derived_key(LONE_SET_KEY)), KeyFile::set_key)
 }
 
 fn engine(setting: Engine) -> storage::index::Engine {

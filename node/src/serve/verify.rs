@@ -5,7 +5,7 @@ use super::opening::{set_key, setup, tell};
 use super::state::NodeState;
 use crate::cli::Verified;
 use crate::cli::failure::Failure;
-use crate::cluster_key;
+use crate::cluster_key::KeyFile;
 use crate::identity::{self, Identity};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
@@ -31,7 +31,7 @@ pub fn verify(settings: Settings) -> Result<Verified, Failure> {
     let state = NodeState::new(Arc::clone(&world.clock), metrics);
     let identity = Identity::load_or_create(world.disk.as_ref(), &settings.data_dir, &settings.wal_folder(), [0; 32])
         .map_err(|error| failed(&error))?;
-    let key = settings.cluster_key_file.as_ref().map(|file| cluster_key::read(world.disk.as_ref(), file)).transpose();
+    let key = settings.cluster_key_file.as_ref().map(|file| KeyFile::read(world.disk.as_ref(), file)).transpose();
     let key = key.map_err(|error| failed(&error))?;
     let mut setup =
         setup(&settings, &world, &state, set_key(&identity, key.as_ref())).map_err(|error| failed(&error))?;

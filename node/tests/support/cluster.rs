@@ -7,6 +7,7 @@ use node::cli::client::Client;
 use node::cli::demo::{Ground, Place, Process};
 use node::cli::stop::Stop;
 use node::clock::{Clock as _, SystemClock};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -100,6 +101,12 @@ impl Cluster {
     /// SIGKILL, and no goodbye.
     pub fn kill(&mut self, node: usize) {
         self.running[node].take().unwrap().kill().unwrap();
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self, node: usize) {
+        let pid = self.running[node].as_ref().unwrap().pid();
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::HUP).unwrap();
     }
 
     /// SIGTERM to all, which must end in order.

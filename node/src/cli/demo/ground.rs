@@ -226,7 +226,7 @@ mod tests {
         .assert_eq(&told(2));
         let key = folder.path().join("new/cluster.key");
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
-        crate::cluster_key::read(&storage::disk::StdDisk, &key).unwrap();
+        crate::cluster_key::KeyFile::read(&storage::disk::StdDisk, &key).unwrap();
     }
 
     #[test]
