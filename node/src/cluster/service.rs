@@ -28,7 +28,10 @@ pub(crate) struct Calls(pub(crate) Arc<Cluster>);
 
 impl Service for Calls {
     async fn catch_up(&self, caller: Caller) {
-        let first = self.0.member_ids().contains(&caller.node).then_some(caller.node);
+        let members = self.0.member_ids();
+        // Who knows no member yet has just joined, and has nobody else to ask.
+        let may_ask = members.is_empty() || members.contains(&caller.node);
+        let first = may_ask.then_some(caller.node);
         self.0.refetch(caller.epoch, first).await;
     }
 

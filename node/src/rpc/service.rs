@@ -26,8 +26,9 @@ pub struct Caller {
 /// for this node, and, on the calls for data, both know the same placement table. Any future may be dropped before its end,
 /// when the caller has gone: what must not be left half done is to be given to a task of its own.
 pub trait Service: Send + Sync + 'static {
-    /// Tries to fetch a placement table as new as the caller's, from members alone: the caller may not be one. What it
-    /// learns, it tells the [`Credentials`](super::Credentials): the call is taken if they are in step with the caller then.
+    /// Tries to fetch a placement table as new as the caller's, from members alone: the caller may not be one. Only
+    /// a node that knows no member yet asks the caller. What it learns, it tells the [`Credentials`](super::Credentials): the
+    /// call is taken if they are in step with the caller then.
     fn catch_up(&self, caller: Caller) -> impl Future<Output = ()> + Send;
 
     /// Hands a message to Raft.
