@@ -120,6 +120,25 @@ fn the_key_of_a_cluster_is_made_once_for_the_owner_alone() {
 }
 
 #[test]
+fn the_key_of_a_cluster_changes_in_steps_that_say_what_comes_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cluster.key");
+    let file = path.to_str().unwrap();
+    let missing = printed_by(&["keygen", "--cluster", "--rotate", file]);
+    assert!(matches!(missing, Err(Failure::Failed(why)) if why.contains("does not exist")));
+    printed_by(&["keygen", "--cluster", "--out", file]).unwrap();
+    let read = || crate::cluster_key::KeyFile::read(&storage::disk::StdDisk, &path).unwrap();
+    let before = read();
+    for (word, holds_two) in [("added", true), ("used", true), ("dropped", false)] {
+        let said = printed_by(&["keygen", "--cluster", "--rotate", file]).unwrap();
+        assert!(said.contains(word) && said.contains("SIGHUP"), "{said}");
+        assert_eq!(read().keys().also.is_some(), holds_two);
+    }
+    assert_ne!(read().keys(), before.keys());
+    assert_eq!(read().set_key().fingerprint(), before.set_key().fingerprint());
+}
+
+#[test]
 fn errors_name_the_cause_and_the_next_step() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().to_str().unwrap();

@@ -102,8 +102,8 @@ settings! {
     seeds: Seeds = "", "seeds", Kind::Seeds;
     /// How many fresh nodes found a cluster together. Without it a fresh node with seeds only joins.
     bootstrap_expect: Option<u64> = "", "bootstrap_expect", Kind::Count { min: 2, max: 64 };
-    /// The file with the key of the cluster, the same on every node: `stemedb keygen --cluster` makes one. It lies outside
-    /// data_dir.
+    /// The file with the key of the cluster, the same on every node: `stemedb keygen --cluster` makes one and changes it. It
+    /// lies outside data_dir, and is read again at SIGHUP.
     cluster_key_file: Option<PathBuf> = "", "cluster_key_file", Kind::Path;
     /// Where this node stands: copies are spread over zones.
     zone: Option<Zone> = "", "zone", Kind::Name;

@@ -2,6 +2,7 @@
 
 use super::stall::stall;
 use crate::world::{Cuts, Surroundings};
+use node::cluster_key::KeyFile;
 use node::serve::Node;
 use node::settings::Settings;
 use std::error::Error;
@@ -9,9 +10,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-
-/// The key of the simulated cluster, as operators give it to every node.
-const CLUSTER_KEY: &str = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e\n";
 
 /// What there is of a node's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +47,29 @@ struct State {
     stall: Duration,
     /// Whether the process is started with `--accept-clock-jump`.
     accepts_clock: bool,
+    /// What the file with the cluster's key says.
+    keys: String,
+    /// Whether the process is to read it again.
+    reread: bool,
 }
 
 impl Host {
-    pub(super) fn new(address: IpAddr, surroundings: Surroundings, settings: Settings, cuts: Cuts) -> Self {
-        let state = State { process: Process::Off, lives: 0, stop: false, stall: Duration::ZERO, accepts_clock: false };
+    pub(super) fn new(
+        address: IpAddr,
+        surroundings: Surroundings,
+        settings: Settings,
+        cuts: Cuts,
+        keys: &KeyFile,
+    ) -> Self {
+        let state = State {
+            process: Process::Off,
+            lives: 0,
+            stop: false,
+            stall: Duration::ZERO,
+            accepts_clock: false,
+            keys: keys.print(),
+            reread: false,
+        };
         Self { address, surroundings, settings, cuts, state: Mutex::new(state), asked: Notify::new() }
     }
 
@@ -64,7 +80,7 @@ impl Host {
     /// Notes what has become of the process; nothing is asked of it any more.
     pub(super) fn set(&self, process: Process) {
         let mut state = self.state();
-        (state.process, state.stop, state.stall) = (process, false, Duration::ZERO);
+        (state.process, state.stop, state.stall, state.reread) = (process, false, Duration::ZERO, false);
     }
 
     /// Makes the next process start with its clock accepted as it is.
@@ -75,6 +91,13 @@ impl Host {
     /// Asks the process to stop in order.
     pub(super) fn ask_to_stop(&self) {
         self.state().stop = true;
+        self.asked.notify_one();
+    }
+
+    /// Puts a file with the cluster's key in place of the one there is, and has the process read it again.
+    pub(super) fn give_keys(&self, keys: &KeyFile) {
+        let mut state = self.state();
+        (state.keys, state.reread) = (keys.print(), true);
         self.asked.notify_one();
     }
 
@@ -95,10 +118,7 @@ impl Host {
             (state.lives, std::mem::take(&mut state.accepts_clock))
         };
         let settings = Settings { accept_clock_jump, ..self.settings.clone() };
-        let key_file = self.settings.cluster_key_file.as_deref();
-        key_file.into_iter().for_each(|file| {
-            self.surroundings.disk.install(file, CLUSTER_KEY.as_bytes()).ok(); // a node without its key does not start
-        });
+        self.install_keys();
         let world = self.surroundings.world(self.address, &self.cuts, life);
         let end = match Node::start_in(&settings, world).await {
             Err(error) => Process::Ended(chain(&error)),
@@ -107,7 +127,7 @@ impl Host {
                 tokio::select! {
                     biased;
                     () = node.failed() => {}
-                    () = self.obey() => {}
+                    () = self.obey(&node) => {}
                 }
                 node.shutdown().await.map_or(Process::Stopped, Process::Ended)
             }
@@ -117,18 +137,30 @@ impl Host {
     }
 
     /// Does what is asked of the process until it is asked to stop.
-    async fn obey(&self) {
+    async fn obey(&self, node: &Node) {
         loop {
             self.asked.notified().await;
-            let (stop, time) = {
+            let (stop, time, reread) = {
                 let mut state = self.state();
-                (state.stop, std::mem::take(&mut state.stall))
+                (state.stop, std::mem::take(&mut state.stall), std::mem::take(&mut state.reread))
             };
             if stop {
                 return;
             }
+            if reread {
+                self.install_keys();
+                let kept = node.reread_cluster_key().await.err().map(|error| chain(&error));
+                tracing::info!(target: "sim", kept, "the cluster key was read again");
+            }
             stall(time);
         }
+    }
+
+    fn install_keys(&self) {
+        let keys = self.state().keys.clone();
+        self.settings.cluster_key_file.iter().for_each(|file| {
+            self.surroundings.disk.install(file, keys.as_bytes()).ok(); // a node without its key does not start
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -16,9 +16,11 @@ use crate::client::{Answer, Http, Lost, Request, Workload, run as work};
 use crate::history::History;
 use crate::trace::Now;
 use crate::world::{Cuts, Forecast, HostDisk, Surroundings, Timing};
+use ::cluster::membership::ClusterKey;
 use host::Host;
 use links::{Link, Links};
 use network::simulation;
+use node::cluster_key::KeyFile;
 use node::settings::{Host as AdvertisedHost, Seeds, Settings};
 use node::world::Network;
 use probe::{Asked, Probe};
@@ -103,6 +105,8 @@ pub struct Cluster {
     now: Now,
     chance: Chance,
     nodes: Vec<Arc<Host>>,
+    /// What operators have in the file with the cluster's key.
+    keys: KeyFile,
     clients: usize,
     /// Of nodes, then clients, then the probe.
     addresses: Vec<IpAddr>,
@@ -131,7 +135,7 @@ impl Cluster {
         let addresses: Vec<_> = names.iter().map(|name| sim.lookup(name.as_str())).collect();
         let (cuts, history, writing, probe) =
             (Cuts::default(), History::default(), Arc::new(AtomicBool::new(false)), Probe::default());
-        let mut nodes = Vec::new();
+        let (mut nodes, keys) = (Vec::new(), KeyFile::new(ClusterKey([0x5c; 32]), ClusterKey([0xa1; 32])));
         let to_clients: Arc<[_]> =
             addresses.iter().take(shape.nodes).map(|address| SocketAddr::new(*address, CLIENT_PORT)).collect();
         for (number, (name, address)) in names.iter().zip(&addresses).enumerate() {
@@ -139,7 +143,7 @@ impl Cluster {
             let surroundings = Surroundings::new(&chance);
             if number < shape.nodes {
                 let settings = settings(shape, number, &addresses);
-                let host = Arc::new(Host::new(*address, surroundings, settings, cuts.clone()));
+                let host = Arc::new(Host::new(*address, surroundings, settings, cuts.clone(), &keys));
                 nodes.push(Arc::clone(&host));
                 sim.host(name.as_str(), move || {
                     let life = Arc::clone(&host).live();
@@ -180,6 +184,7 @@ impl Cluster {
             now,
             chance: chance.branch("cluster", 0),
             nodes,
+            keys,
             clients: shape.clients,
             addresses,
             links: Links::default(),
@@ -282,6 +287,20 @@ impl Cluster {
     pub fn start_with_clock_accepted(&mut self, node: usize) {
         self.host(node).accept_clock();
         self.start(node);
+    }
+
+    /// Takes the next step in changing the cluster's key, as `stemedb keygen --cluster --rotate` does. No node has the file
+    /// yet.
+    pub fn rotate_key(&mut self) {
+        let mut fresh = ClusterKey([0; 32]);
+        self.chance.fill(&mut fresh.0);
+        (self.keys, _) = self.keys.rotated(fresh);
+    }
+
+    /// Gives a node the file with the cluster's key as it is now, and has it read it again, as SIGHUP does.
+    pub fn give_key(&mut self, node: usize) {
+        self.note(node, "is given the cluster key as it is now");
+        self.host(node).give_keys(&self.keys);
     }
 
     /// Asks the process of a node to stop in order, as SIGTERM does.

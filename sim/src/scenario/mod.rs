@@ -4,6 +4,7 @@ mod all_crash_at_once;
 mod bad_network;
 mod clock_a_year_ahead;
 mod clock_skew;
+mod cluster_key_rotates_with_a_node_away;
 mod coordinator_dies;
 mod disk_lost_while_another_is_away;
 mod failing_fsync;
@@ -51,6 +52,7 @@ pub const ALL: &[Scenario] = &[
     bad_network::SCENARIO,
     clock_a_year_ahead::SCENARIO,
     clock_skew::SCENARIO,
+    cluster_key_rotates_with_a_node_away::SCENARIO,
     coordinator_dies::SCENARIO,
     disk_lost_while_another_is_away::SCENARIO,
     failing_fsync::SCENARIO,
