@@ -27,6 +27,8 @@ const CONTROL_CALLS_MAX: usize = 128;
 const DATA_CALLS_MAX: usize = 256;
 /// The most streams at once.
 const STREAMS_MAX: usize = 64;
+/// The most callers at once for whose sake a newer control state is looked for, since they are not known.
+const STRANGERS_MAX: usize = 4;
 /// When to come again after there was too much to do.
 const RETRY_AFTER_MS: u64 = 50;
 
@@ -42,6 +44,7 @@ struct Inside<S> {
     control: Arc<Semaphore>,
     data: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    strangers: Semaphore,
 }
 
 impl<S> Clone for Door<S> {
@@ -69,6 +72,7 @@ impl<S: Service> Door<S> {
             control: places(CONTROL_CALLS_MAX),
             data: places(DATA_CALLS_MAX),
             streams: places(STREAMS_MAX),
+            strangers: Semaphore::new(STRANGERS_MAX),
         }))
     }
 
@@ -94,12 +98,12 @@ impl<S: Service> Door<S> {
         };
         let answer = credentials.header(Some(from.node));
         let refused = |refusal| status(refusal, &answer);
-        let place = Arc::clone(places).try_acquire_owned();
-        let place = place.ok().ok_or_else(|| refused(Refusal::Overloaded(RETRY_AFTER_MS)))?;
         if demand == Demand::Member && !self.knows(from).await {
             let text = format!("node {} is not a member of this cluster: it was removed, or has not joined", from.node);
             return Err(refused(Refusal::Refused(text)));
         }
+        let place = Arc::clone(places).try_acquire_owned();
+        let place = place.ok().ok_or_else(|| refused(Refusal::Overloaded(RETRY_AFTER_MS)))?;
         let request = Q::open(request).map_err(|wrong| refused(malformed(wrong)))?;
         Ok(Guest { caller: from, request, header: answer, place })
     }
@@ -108,6 +112,8 @@ impl<S: Service> Door<S> {
     async fn knows(&self, caller: Caller) -> bool {
         let credentials = &self.0.credentials;
         if !credentials.belongs(caller.node, caller.key) && caller.epoch > credentials.epoch() {
+            // While it is looked up for some, others are strangers still: they try again.
+            let Ok(_place) = self.0.strangers.try_acquire() else { return false };
             self.0.service.catch_up(caller).await;
         }
         credentials.belongs(caller.node, caller.key)

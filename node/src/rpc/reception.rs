@@ -17,6 +17,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
 
 /// The most handshakes at once. Whoever comes while there are so many is turned away.
 const HANDSHAKES_MAX: usize = 64;
@@ -31,7 +32,8 @@ const GUEST_STAYS: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct Sealed {
     acceptor: TlsAcceptor,
-    router: Router,
+    members: Router,
+    strangers: Router,
     credentials: Arc<Credentials>,
     handshakes: Arc<Semaphore>,
     guests: Arc<Semaphore>,
@@ -41,12 +43,25 @@ pub(super) struct Sealed {
 impl Sealed {
     pub(super) fn new(
         acceptor: TlsAcceptor,
-        router: Router,
+        members: Router,
+        strangers: Router,
         credentials: Arc<Credentials>,
         refused: IntCounterVec,
     ) -> Self {
         let places = |max| Arc::new(Semaphore::new(max));
-        Self { acceptor, router, credentials, handshakes: places(HANDSHAKES_MAX), guests: places(GUESTS_MAX), refused }
+        let (handshakes, guests) = (places(HANDSHAKES_MAX), places(GUESTS_MAX));
+        Self { acceptor, members, strangers, credentials, handshakes, guests, refused }
+    }
+
+    /// What is served to whoever showed `key`: what members are or what strangers are, as it stands at each call.
+    fn services(&self, key: NodeKey) -> Router {
+        let (credentials, members, strangers) =
+            (Arc::clone(&self.credentials), self.members.clone(), self.strangers.clone());
+        let services = tower::service_fn(move |call| {
+            let belongs = credentials.belongs(key.node(), Some(key));
+            if belongs { members.clone() } else { strangers.clone() }.oneshot(call)
+        });
+        Router::new().fallback_service(services).layer(Extension(key))
     }
 
     /// Finds out who is there, and whether there is room.
@@ -74,7 +89,7 @@ impl Sealed {
             until_it_belongs_no_more(&credentials, key, GUEST_STAYS).await;
             drop(guest);
         });
-        Ok(Visit { stream: Stream::new(stream), router: self.router.clone().layer(Extension(key)), leave })
+        Ok(Visit { stream: Stream::new(stream), router: self.services(key), leave })
     }
 }
 

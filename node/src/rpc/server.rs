@@ -28,6 +28,8 @@ use tonic::service::Routes;
 const CONNECTIONS_MAX: usize = 1024;
 /// The most calls at once on one connection.
 const CALLS_MAX: u32 = 256;
+/// The longest message of somebody who does not belong here, in bytes: a greeting fits.
+const STRANGERS_MESSAGE_BYTES_MAX: usize = 4 << 10;
 /// How often a connection is asked whether anybody is there, and how long the answer may take: what a dead peer holds is
 /// given up then. The peer asks more often.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -69,20 +71,26 @@ impl Server {
     ) -> impl Future<Output = ()> + Send + 'static {
         let sealed = credentials.certificate().map(|certificate| TlsAcceptor::from(certificate.server()));
         let door = Door::new(service, Arc::clone(&credentials));
-        let routes = Routes::new(RaftServer::new(door.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
-            .add_service(ControlServer::new(door.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
-            .add_service(DataServer::new(door).max_decoding_message_size(MESSAGE_BYTES_MAX));
-        let router: Router = routes.into_axum_router();
+        let members = router(&door, MESSAGE_BYTES_MAX);
         async move {
             match sealed {
-                None => accept::run(self.listener, http(), router, CONNECTIONS_MAX, stop).await,
+                None => accept::run(self.listener, http(), members, CONNECTIONS_MAX, stop).await,
                 Some(acceptor) => {
-                    let sealed = Sealed::new(acceptor, router, credentials, refused);
+                    let strangers = router(&door, STRANGERS_MESSAGE_BYTES_MAX);
+                    let sealed = Sealed::new(acceptor, members, strangers, credentials, refused);
                     accept::run(self.listener, http(), sealed, CONNECTIONS_MAX, stop).await;
                 }
             }
         }
     }
+}
+
+/// The services behind a door, for messages up to a length.
+fn router<S: Service>(door: &Door<S>, message_bytes_max: usize) -> Router {
+    Routes::new(RaftServer::new(door.clone()).max_decoding_message_size(message_bytes_max))
+        .add_service(ControlServer::new(door.clone()).max_decoding_message_size(message_bytes_max))
+        .add_service(DataServer::new(door.clone()).max_decoding_message_size(message_bytes_max))
+        .into_axum_router()
 }
 
 /// HTTP/2 alone, without a date: nobody reads it, and it would be the machine's.

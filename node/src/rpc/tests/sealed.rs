@@ -7,7 +7,7 @@ use crate::rpc::{CallError, Certificate, Credentials};
 use crate::world::World;
 use cluster::membership::ClusterKey;
 use cluster::{ClusterId, NodeId, NodeKey};
-use proto::{GreetRequest, Greeting};
+use proto::{Bytes, GreetRequest, Greeting, RaftKind, RaftRequest};
 use std::path::Path;
 use std::sync::Arc;
 use storage::disk::MemoryDisk;
@@ -103,6 +103,22 @@ async fn a_stranger_with_the_cluster_key_may_greet_and_no_more() {
     takes(&without, &[1]);
     assert_eq!(without.report_of(&a).await, Err(CallError::WrongKey));
     assert_eq!(greet(&without, 4, &a).await, Err(CallError::WrongKey));
+}
+
+#[tokio::test]
+async fn a_stranger_is_heard_for_no_longer_than_a_greeting_takes() {
+    let (a, b) = (sealed(1, &[1, 2]).await, sealed(2, &[1, 2]).await);
+    b.knows(&a);
+    let long = || {
+        let payload = Bytes::from(vec![7; 5_000]);
+        b.peers.raft(a.id, RaftRequest { kind: RaftKind::Append, payload }, SOON)
+    };
+    assert!(long().await.is_ok());
+    takes(&a, &[1]);
+    let answer = long().await;
+    assert!(matches!(answer, Err(CallError::Malformed(_))), "{answer:?}");
+    takes(&a, &[1, 2]);
+    assert!(long().await.is_ok(), "on the same connection");
 }
 
 #[tokio::test]
