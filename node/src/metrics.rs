@@ -63,6 +63,7 @@ pub struct Metrics {
     under_replicated: IntGauge,
     /// Hints that this node holds for others.
     hints_pending: IntGauge,
+    strays: IntGauge,
     /// 1 if this node leads the control plane.
     raft_is_leader: IntGauge,
     /// Comparisons with another owner that came to their end, by whether everything was compared: `complete`, `partial`.
@@ -158,6 +159,10 @@ impl Metrics {
                 "Records of the homes this node counts that are on fewer live nodes than wanted, at least.",
             )?,
             hints_pending: IntGauge::new("stemedb_hints_pending", "Hints that this node holds for others.")?,
+            strays: IntGauge::new(
+                "stemedb_strays_homes",
+                "Homes that this node holds records of, does not own, and has not handed over yet.",
+            )?,
             raft_is_leader: IntGauge::new("stemedb_raft_is_leader", "1 if this node leads the control plane, else 0.")?,
             repair_rounds: IntCounterVec::new(
                 Opts::new("stemedb_repair_rounds_total", "Comparisons with another owner, by how they ended."),
@@ -192,6 +197,7 @@ impl Metrics {
             Box::new(self.replication_lag.clone()),
             Box::new(self.under_replicated.clone()),
             Box::new(self.hints_pending.clone()),
+            Box::new(self.strays.clone()),
             Box::new(self.raft_is_leader.clone()),
             Box::new(self.repair_rounds.clone()),
             Box::new(self.repair_bodies.clone()),
@@ -258,6 +264,11 @@ impl Metrics {
         self.under_replicated.set(i64::try_from(copies.under_replicated).unwrap_or(i64::MAX));
         self.hints_pending.set(i64::try_from(copies.hints).unwrap_or(i64::MAX));
         self.raft_is_leader.set(i64::from(copies.is_leader));
+    }
+
+    /// Notes how many homes this node holds and does not own.
+    pub fn set_strays(&self, homes: usize) {
+        self.strays.set(i64::try_from(homes).unwrap_or(i64::MAX));
     }
 
     /// Everything in Prometheus' text format, version 0.0.4.

@@ -1,9 +1,11 @@
 //! How nodes come to hold the same: pairs of owners compare the sets of the homes they share, and send what is missing.
 //!
 //! [`schedule`] says with whom and when, [`session`] compares and repairs, [`fitness`] says what this node may be asked
-//! meanwhile. None of them sees a record, sends anything, or reads a clock.
+//! meanwhile, [`handover`] sees to what this node holds and does not own. None of them sees a record, sends anything, or
+//! reads a clock.
 
 pub mod fitness;
+pub mod handover;
 mod merge;
 pub mod schedule;
 pub mod session;
@@ -77,7 +79,7 @@ pub fn shared_homes(table: &Table, me: NodeId, peer: NodeId) -> BTreeSet<Home> {
 
 /// Which of the homes that `me` holds records of belong to others alone: those records are to be handed over.
 ///
-/// [`crate::replication::replay`] hands them over as it does hints. [`Home::GLOBAL`] is never among them.
+/// [`handover`] sees to that. [`Home::GLOBAL`] is never among them.
 pub fn strays(table: &Table, me: NodeId, held: impl IntoIterator<Item = Home>) -> BTreeSet<Home> {
     held.into_iter().filter(|home| *home != Home::GLOBAL && !table.owns(me, *home)).collect()
 }

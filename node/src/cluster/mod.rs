@@ -8,6 +8,7 @@ mod answer;
 mod ask;
 mod founder;
 mod greeting;
+mod handovers;
 mod health;
 mod hinted;
 mod lifecycle;
@@ -26,6 +27,7 @@ mod writes;
 
 pub(crate) use founder::settings as founding_settings;
 pub(crate) use greeting::{Card, Heard};
+pub(crate) use handovers::run as hand_over;
 pub(crate) use health::Health;
 pub(crate) use lifecycle::{Life, watch_gossip};
 pub(crate) use plane::member;
@@ -186,6 +188,29 @@ impl Cluster {
     /// The newest table.
     pub(crate) fn table(&self) -> Option<Table> {
         self.newest.borrow().table().cloned()
+    }
+
+    /// The first table that this node knows; waits until there is one.
+    pub(crate) async fn first_table(&self) -> Table {
+        let mut newest = self.newest.subscribe();
+        loop {
+            if let Some(table) = newest.borrow_and_update().table() {
+                return table.clone();
+            }
+            if newest.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Whether this node is to hold the records of a home as its own, by the newest table: as one of its owners, or because
+    /// every node keeps a copy of [`Home::GLOBAL`].
+    pub(crate) fn keeps(&self, home: Home) -> bool {
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::StaleEpochAccepted) {
+            return true;
+        }
+        home == Home::GLOBAL || self.newest.borrow().table().is_some_and(|table| table.owns(self.me, home))
     }
 
     /// The ways of the records of homes, in their order, all by one table, and its epoch; empty before there is a table.

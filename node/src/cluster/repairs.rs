@@ -1,7 +1,8 @@
 //! Comparing this node's copies with those of the other owners, always, and taking from them what is missing here.
 //!
-//! It carries out what [`cluster::reconcile`] decides. Every node takes for itself: two owners that compare with each other
-//! end with the same, and nothing travels twice.
+//! It carries out what [`cluster::reconcile`] decides. Every owner takes for itself: two that compare with each other end
+//! with the same, and nothing travels twice. Who owns a home no more gives, in sessions of the same kind
+//! ([`super::handovers`]).
 
 use super::Cluster;
 use super::ask::own_refusal;
@@ -94,8 +95,22 @@ async fn session(cluster: Arc<Cluster>, peer: NodeId) -> Summary {
 
 async fn compare(cluster: &Arc<Cluster>, peer: NodeId) -> Summary {
     let (epoch, homes) = (cluster.epoch(), cluster.shared_with(peer));
-    let (fence, mut out) = (cluster.fence(), Vec::new());
-    let mut machine = Session::start(SESSION, Direction::Pull, peer, homes, fence, cluster.now(), &mut out);
+    compare_by(cluster, peer, Terms { epoch, homes, fence: cluster.fence(), direction: Direction::Pull }).await
+}
+
+/// What a session compares, and which way records go.
+pub(super) struct Terms {
+    /// The table by which the peer owns the homes.
+    pub(super) epoch: Epoch,
+    pub(super) homes: BTreeSet<Home>,
+    pub(super) fence: Stamp,
+    pub(super) direction: Direction,
+}
+
+/// Holds a session with a peer.
+pub(super) async fn compare_by(cluster: &Arc<Cluster>, peer: NodeId, terms: Terms) -> Summary {
+    let (Terms { epoch, homes, fence, direction }, mut out) = (terms, Vec::new());
+    let mut machine = Session::start(SESSION, direction, peer, homes, fence, cluster.now(), &mut out);
     let mut work: FuturesUnordered<BoxFuture<'static, Input>> = FuturesUnordered::new();
     loop {
         for output in std::mem::take(&mut out) {
@@ -118,10 +133,13 @@ async fn compare(cluster: &Arc<Cluster>, peer: NodeId) -> Summary {
                 Output::Pull { ids, .. } => {
                     work.push(Box::pin(async move { or_failed(this.pull(peer, epoch, ids).await) }));
                 }
-                // This node only takes; see the module.
-                Output::Push { .. } => work.push(Box::pin(async { Input::Pushed(BTreeSet::new()) })),
-                // What was met by an older table may have been lost and regained since.
-                Output::Met { homes, fence } if cluster.epoch() == epoch => cluster.met(&homes, fence),
+                Output::Push { ids, .. } => {
+                    work.push(Box::pin(async move { or_failed(this.push(peer, epoch, ids).await.map(Input::Pushed)) }));
+                }
+                // What was met by an older table may have been lost and regained since; and only who takes has all.
+                Output::Met { homes, fence } if cluster.epoch() == epoch && direction == Direction::Pull => {
+                    cluster.met(&homes, fence);
+                }
                 Output::Met { .. } => {}
                 Output::Finished(summary) => return summary,
             }

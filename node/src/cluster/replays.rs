@@ -38,12 +38,7 @@ type Work = FuturesUnordered<BoxFuture<'static, Input>>;
 
 /// Replays hints until the node stops.
 pub(crate) async fn run(cluster: Arc<Cluster>) {
-    let table = loop {
-        match cluster.table() {
-            Some(table) => break table,
-            None => tokio::time::sleep(Duration::from_millis(LOOK_EVERY.0)).await,
-        }
-    };
+    let table = cluster.first_table().await;
     let (mut out, mut work, mut alive) = (Vec::new(), Work::new(), BTreeSet::new());
     let mut machine = Replay::start(SETTINGS, table, cluster.now(), &mut out);
     loop {

@@ -191,6 +191,13 @@ impl Cluster {
         }
         self.must_go_by(epoch)?;
         if role == proto::Role::Owned {
+            let home_of = |place: &usize| records.get(*place).map(|record| record.home);
+            if let Some(home) = stored.iter().filter_map(home_of).find(|home| !self.keeps(*home)) {
+                return Err(Refusal::Refused(format!(
+                    "this node does not own home {home} by the table of epoch {}",
+                    epoch.0
+                )));
+            }
             self.changed(incoming.iter().map(|incoming| incoming.record.home()));
         }
         let merged = self.local.merge(incoming).await.map_err(|error| Refusal::Refused(error.to_string()))?;

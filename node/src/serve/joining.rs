@@ -150,6 +150,7 @@ impl Doors {
         tasks.spawn(cluster::watch_gossip(Arc::clone(&cluster), gossip.view(), told));
         tasks.spawn(cluster::repair(Arc::clone(&cluster), jitter(world)?));
         tasks.spawn(cluster::replay(Arc::clone(&cluster)));
+        tasks.spawn(cluster::hand_over(Arc::clone(&cluster)));
         let expect = settings.bootstrap_expect.map_or(1, |expect| usize::try_from(expect).unwrap_or(usize::MAX));
         let life = Life {
             cluster: Arc::clone(&cluster),

@@ -9,12 +9,15 @@ use super::state::NodeState;
 use super::writer::{Job, WriterQueue};
 use crate::metrics::Metrics;
 use crate::world::Broken;
+use ::cluster::Epoch;
+use ::cluster::control::State;
 use api::database::{SubmitError, SubmitTerms};
+use model::set::SetSum;
 use model::{Envelope, Home, RecordId, Stamp};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use storage::store::{Incoming, Merged, Reader, StampError, Stamper};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 /// How often a stamp is tried for, each time with a higher ceiling; more than one try is a race with other writes.
 const STAMP_ATTEMPTS_MAX: usize = 16;
@@ -69,6 +72,20 @@ impl Local {
     pub(crate) async fn discharge(&self, hints: Vec<(Home, RecordId)>) -> Result<(), SubmitError> {
         let (reply, done) = oneshot::channel();
         self.send(Job::Discharge { hints, reply }).await?;
+        done.await.or(Err(stopping()))?
+    }
+
+    /// Gives up what this node holds of a home as an owner, durably, if that has exactly this sum and `newest` has the table
+    /// of `epoch` while it is done. Returns whether it is given up.
+    pub(crate) async fn drop_home(
+        &self,
+        home: Home,
+        held: SetSum,
+        epoch: Epoch,
+        newest: watch::Receiver<Arc<State>>,
+    ) -> Result<bool, SubmitError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Job::DropHome { home, held, epoch, newest, reply }).await?;
         done.await.or(Err(stopping()))?
     }
 

@@ -8,14 +8,18 @@ use super::gate::Verdicts;
 use super::reserve::Reserve;
 use super::state::{ClockWord, NodeState};
 use crate::world::Workers;
+use ::cluster::Epoch;
+use ::cluster::control::State;
+use ::cluster::placement::Table;
 use api::database::{Durable, EraseError, Erasure, Outcome, Receipt, SubmitError, SubmitTerms};
+use model::set::SetSum;
 use model::{AgentId, Body, Code, Home, Record, RecordId, Refusal, Timestamp};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::log::{LogError, SpareJob};
 use storage::store::{self, AppendError, Appended, Appender, Incoming, Lookup, Merged, Reader, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// The most records of one commit: about 1 MiB of ordinary claims.
 pub(super) const COMMIT_RECORDS_MAX: usize = 2048;
@@ -31,6 +35,14 @@ pub(super) enum Job {
     Merge { incoming: Vec<Incoming>, reply: oneshot::Sender<Result<Vec<Merged>, SubmitError>> },
     /// Forget hints that every owner has.
     Discharge { hints: Vec<(Home, RecordId)>, reply: oneshot::Sender<Result<(), SubmitError>> },
+    /// Give up what is held of a home, if it has exactly this sum, and while the newest table is the one of that epoch.
+    DropHome {
+        home: Home,
+        held: SetSum,
+        epoch: Epoch,
+        newest: watch::Receiver<Arc<State>>,
+        reply: oneshot::Sender<Result<bool, SubmitError>>,
+    },
     /// Move the ceiling of stamps ahead.
     Reserve { reply: oneshot::Sender<Result<(), SubmitError>> },
     /// Erase the body of a record.
@@ -105,6 +117,12 @@ impl Writer {
                 }
                 Job::Discharge { hints, reply } => waiting.discharges.push((hints, reply)),
                 Job::Reserve { reply } => waiting.reserves.push(reply),
+                Job::DropHome { home, held, epoch, newest, reply } => {
+                    self.commit(&mut waiting).await;
+                    let dropped = self.drop_home((home, held), epoch, &newest);
+                    self.workers.settle().await;
+                    reply.send(dropped).ok(); // nobody waits: it is given up all the same
+                }
                 Job::Erase { id, reply } => {
                     self.commit(&mut waiting).await;
                     let erased = self.erase(id);
@@ -196,6 +214,24 @@ impl Writer {
         for reply in replies {
             reply.send(discharged.clone()).ok(); // nobody waits: they are forgotten all the same
         }
+    }
+
+    /// Drops a home by the table of `epoch`. No newer one can be learnt meanwhile: by it this node might be an owner again,
+    /// and say that it has what is about to go.
+    fn drop_home(
+        &mut self,
+        (home, held): (Home, SetSum),
+        epoch: Epoch,
+        newest: &watch::Receiver<Arc<State>>,
+    ) -> Result<bool, SubmitError> {
+        let newest = newest.borrow();
+        if newest.table().map(Table::epoch) != Some(epoch) {
+            return Ok(false);
+        }
+        let dropped = self.appender.drop_home(home, epoch.0, held);
+        drop(newest);
+        self.note(dropped.as_ref().err());
+        dropped.map_err(|error| refused(&error))
     }
 
     /// Seals the open segment if compacting it would gain something.

@@ -34,6 +34,8 @@ pub enum Bug {
     UnsealedTailTrusted,
     /// What was routed by an older placement table than the receiver's is taken all the same.
     StaleEpochAccepted,
+    /// A former owner drops a home as soon as the table says that it owns it no more.
+    FormerOwnerDropsTooEarly,
 }
 
 impl Bug {
@@ -51,6 +53,7 @@ impl Bug {
         Self::PromiseNotSynced,
         Self::UnsealedTailTrusted,
         Self::StaleEpochAccepted,
+        Self::FormerOwnerDropsTooEarly,
     ];
 
     /// Its name, as it is asked for.
@@ -68,6 +71,7 @@ impl Bug {
             Self::PromiseNotSynced => "promise_not_synced",
             Self::UnsealedTailTrusted => "unsealed_tail_trusted",
             Self::StaleEpochAccepted => "stale_epoch_accepted",
+            Self::FormerOwnerDropsTooEarly => "former_owner_drops_too_early",
         }
     }
 

@@ -1,23 +1,23 @@
 //! Nobody takes as its own a record of a home that it knows not to own.
 //!
-//! For every record that a disk holds as the node's own: when it became durable there, the node owned its home by the table
-//! that the disk had already known for [`SLACK`], or by a later one. A node may lag behind the others and act on an old
-//! table with whoever lags as well; it may not act on one that it knows to be replaced. [`SLACK`] is what a record may take
-//! from the last look at the table to the end of its sync. Hints are not a node's own, and of the home of global records
-//! every node keeps a copy.
+//! For every record that a disk ever held as the node's own, dropped since or not: when it became durable there, the node
+//! owned its home by the table that the disk had already known for [`SLACK`], or by a later one. A node may lag behind the
+//! others and act on an old table with whoever lags as well; it may not act on one that it knows to be replaced. [`SLACK`]
+//! is what a record may take from the last look at the table to the end of its sync. Hints are not a node's own, and of the
+//! home of global records every node keeps a copy.
 //!
 //! Source: the design, 4.2: every data message carries the epoch of its table, and a node that is behind fetches the newer
 //! one first.
 
 use super::control_log::control_log_on;
 use super::standing::Placed;
-use super::{Invariant, OnDisk, Verdict};
+use super::{Invariant, Verdict};
 use crate::cluster::Cluster;
 use crate::history::Write;
 use crate::run::{Failure, Run};
 use cluster::NodeId;
 use cluster::control::State;
-use cluster::placement::{Table, homes};
+use cluster::placement::Table;
 use model::Home;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -76,17 +76,13 @@ impl NobodyTakesWhatIsNotItsOwn {
     }
 
     fn check_disk(&self, cluster: &Cluster, node: usize, id: NodeId) -> Verdict {
-        let disk = OnDisk::read(cluster.disk(node)).map_err(|error| format!("node {node}: {error}"))?;
-        for home in homes().filter(|home| *home != Home::GLOBAL) {
-            for element in disk.elements(home).map_err(|error| error.to_string())? {
-                let Some(since) = cluster.disk(node).durable(&element.id).owned else { continue };
-                let known = self.known_at(node, since.saturating_sub(SLACK));
-                if !self.may_take(id, home, known) {
-                    return Err(format!(
-                        "node {node} took {} as its own at {since:?}, of home {home:?}, which it did not own by epoch {known}",
-                        element.id
-                    ));
-                }
+        let taken = cluster.disk(node).taken().into_iter().filter(|(_, home, _)| *home != Home::GLOBAL);
+        for (record, home, since) in taken {
+            let known = self.known_at(node, since.saturating_sub(SLACK));
+            if !self.may_take(id, home, known) {
+                return Err(format!(
+                    "node {node} took {record} as its own at {since:?}, of home {home:?}, which it did not own by epoch {known}"
+                ));
             }
         }
         Ok(())
@@ -107,6 +103,7 @@ impl NobodyTakesWhatIsNotItsOwn {
 #[test]
 fn what_a_node_lost_it_may_not_take_and_what_it_will_own_it_may() {
     use cluster::Epoch;
+    use cluster::placement::homes;
     let (me, home) = (NodeId(1), Home::from_number(7).unwrap());
     let table = |epoch, owner| Table::new(Epoch(epoch), homes().map(|_| vec![NodeId(owner)]).collect()).unwrap();
     let known = vec![(Duration::from_secs(1), 1), (Duration::from_secs(9), 2)];

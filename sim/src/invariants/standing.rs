@@ -10,7 +10,6 @@ use cluster::NodeId;
 use cluster::control::State;
 use cluster::founding::Kept;
 use cluster::placement::Table;
-use model::Home;
 use node::identity::Identity;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -46,8 +45,6 @@ pub(crate) fn kept_on(disk: &HostDisk) -> Result<Kept, Unreadable> {
 pub(crate) struct Placed {
     /// The newest table of the cluster.
     pub(crate) table: Table,
-    /// Those before it, as far as a log still knows them.
-    earlier: Vec<Table>,
     /// The numbers of the nodes whose disks are there, by their ids.
     pub(crate) nodes: BTreeMap<NodeId, usize>,
 }
@@ -67,12 +64,7 @@ impl Placed {
             tables.extend(states.iter().filter_map(State::table).map(|table| (table.epoch(), table.clone())));
         }
         let (_, table) = tables.pop_last().ok_or("no control log knows of a table")?;
-        Ok(Self { table, earlier: tables.into_values().collect(), nodes })
-    }
-
-    /// Whether a node owned a home before the newest table. It keeps what it had: nothing takes it away yet.
-    pub(crate) fn owned_before(&self, node: NodeId, home: Home) -> bool {
-        self.earlier.iter().any(|table| table.owns(node, home))
+        Ok(Self { table, nodes })
     }
 }
 

@@ -30,7 +30,7 @@ fn scenario_for(bug: Bug) -> &'static str {
         Bug::PromiseNotSynced => "founding",
         Bug::HintDroppedAtRestart => "kill_any_node",
         Bug::HintDischargedByOneOwner => "disk_lost_while_another_is_away",
-        Bug::StaleEpochAccepted => "replication_factor_changes",
+        Bug::StaleEpochAccepted | Bug::FormerOwnerDropsTooEarly => "replication_factor_changes",
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::journal::{Durable, Journal};
 use crate::chance::Chance;
-use model::RecordId;
+use model::{Home, RecordId};
 use node::world::Pace;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -139,6 +139,11 @@ impl HostDisk {
     /// Since when a record has been durable on it: since the moment until which whoever synced it waits.
     pub fn durable(&self, id: &RecordId) -> Durable {
         self.state().journal.durable(id)
+    }
+
+    /// When each record was first durable on it as one of the node's own, and its home; also those that were dropped since.
+    pub fn taken(&self) -> Vec<(RecordId, Home, Duration)> {
+        self.state().journal.taken().collect()
     }
 
     /// Whether a record was durable at that time, on this disk or on one that was in its place.

@@ -4,7 +4,7 @@
 //! fails, and a crash, make nothing durable: recovery writes and syncs anew what it keeps. What a disk held is still known
 //! when another is put in its place.
 
-use model::RecordId;
+use model::{Home, RecordId};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use storage::log::{Frame, frames_written};
 /// Since when a record has been durable on a disk, in simulated time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Durable {
-    /// As one of the node's own.
+    /// As one of the node's own; not if it was dropped with its home since.
     pub owned: Option<Duration>,
     /// As one that is kept for its owners.
     pub hinted: Option<Duration>,
@@ -32,13 +32,17 @@ pub(super) struct Journal {
     /// Of files of the log: what was written where since the last sync, in that order.
     unsynced: BTreeMap<PathBuf, Vec<(u32, Vec<u8>)>>,
     present: BTreeMap<RecordId, Durable>,
+    /// When a record was first durable on the present disk as one of the node's own, and its home.
+    taken: BTreeMap<RecordId, (Home, Duration)>,
+    /// What disks held that were in the place of this one, and what was dropped with a home.
     earlier: Vec<BTreeMap<RecordId, Durable>>,
 }
 
 impl Journal {
     /// Of a disk without a history.
     pub(super) fn new() -> Self {
-        Self { unsynced: BTreeMap::new(), present: BTreeMap::new(), earlier: Vec::new() }
+        let (unsynced, present) = (BTreeMap::new(), BTreeMap::new());
+        Self { unsynced, present, taken: BTreeMap::new(), earlier: Vec::new() }
     }
 
     /// Notes a write that succeeded.
@@ -55,11 +59,25 @@ impl Journal {
             frames_written(&bytes, offset, &mut |frame| {
                 if let Frame::Record(record) = frame {
                     self.present.entry(record.id).or_default().owned.get_or_insert(now);
+                    self.taken.entry(record.id).or_insert((record.home, now));
                 } else if let Frame::Hint(record) = frame {
                     self.present.entry(record.id).or_default().hinted.get_or_insert(now);
+                } else if let Frame::HomeDropped { home, .. } = frame {
+                    self.dropped(home);
                 }
             });
         }
+    }
+
+    /// What lies before this is no record of the node's own any more.
+    fn dropped(&mut self, home: Home) {
+        let of_home = |id: &RecordId| self.taken.get(id).is_some_and(|(at, _)| *at == home);
+        let owned = self.present.iter_mut().filter(|(id, _)| of_home(id));
+        let gone = owned.filter_map(|(id, durable)| {
+            let owned = durable.owned.take()?;
+            Some((*id, Durable { owned: Some(owned), hinted: None }))
+        });
+        self.earlier.push(gone.collect());
     }
 
     /// Notes that a sync of a file failed.
@@ -76,6 +94,13 @@ impl Journal {
     pub(super) fn replaced(&mut self) {
         self.crashed();
         self.earlier.push(std::mem::take(&mut self.present));
+        self.taken.clear();
+    }
+
+    /// When each record was first durable on the present disk as one of the node's own, and its home; also those that were
+    /// dropped since.
+    pub(super) fn taken(&self) -> impl Iterator<Item = (RecordId, Home, Duration)> {
+        self.taken.iter().map(|(id, (home, since))| (*id, *home, *since))
     }
 
     /// What is known of a record on the present disk.

@@ -65,13 +65,27 @@ impl Current {
         };
         let (lacking_here, lacking_there) = (lacking(piece.there), lacking(piece.here));
         let sent = |ids: &BTreeSet<_>, lacking| (!ids.is_empty()).then(|| Sent { ids: ids.clone(), lacking });
-        self.pulling = sent(&there, lacking_here);
-        if direction == Direction::Pull {
+        let (pulls, pushes) = match direction {
+            Direction::Pull => (true, false),
+            Direction::Push => (false, true),
+            Direction::PullAndPush => (true, true),
+        };
+        let pull = if pulls {
+            self.pulling = sent(&there, lacking_here);
+            there
+        } else {
+            self.met = false;
+            lacking_here.iter().for_each(|element| self.difference.missing_here.add(element));
+            BTreeSet::new()
+        };
+        let push = if pushes {
+            self.pushing = sent(&here, lacking_there);
+            here
+        } else {
             lacking_there.iter().for_each(|element| self.difference.missing_there.add(element));
-            return [there, BTreeSet::new()];
-        }
-        self.pushing = sent(&here, lacking_there);
-        [there, here]
+            BTreeSet::new()
+        };
+        [pull, push]
     }
 
     pub(super) fn pulled(&mut self, stored: &BTreeSet<RecordId>) -> Result<(), Disorder> {

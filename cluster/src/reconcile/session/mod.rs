@@ -34,6 +34,8 @@ pub struct Settings {
 pub enum Direction {
     /// This node takes what it lacks. Where the peer holds sessions of its own, that is enough, and nothing travels twice.
     Pull,
+    /// The peer is sent what it lacks: what a node that is no owner does with those who are. It never meets anybody so.
+    Push,
     /// Both ways.
     PullAndPush,
 }

@@ -237,6 +237,25 @@ proptest! {
     }
 
     #[test]
+    fn pushing_gives_all_takes_nothing_and_says_what_did_not_arrive(
+        common in some_node(), a in some_node(), b in some_node(), lost in prop::collection::btree_set(0..30_u8, 0..4),
+    ) {
+        let (mut a, mut b) = (node(&[common.clone(), a].concat()), node(&[common, b].concat()));
+        let (kept, had) = (a.clone(), b.clone());
+        let (summary, _) = run(&mut a, &mut b, Direction::Push, |id| lost.contains(&id));
+        prop_assert!(summary.complete);
+        prop_assert_eq!(&a, &kept);
+        for (number, home) in [0, 1, 2, 3].map(home).into_iter().enumerate() {
+            let ids = |node: &Node| fenced(node)[number].iter().map(|element| element.id).collect::<BTreeSet<_>>();
+            let left: BTreeSet<_> = ids(&a).difference(&ids(&b)).copied().collect();
+            // What the peer has in another form, in another piece, may be named too.
+            let missing = &summary.homes[&home].missing_there.ids;
+            prop_assert!(left.is_subset(missing) && missing.iter().all(|id| lost.contains(&id.0[0])));
+            prop_assert!(ids(&had).is_subset(&ids(&b)));
+        }
+    }
+
+    #[test]
     fn pulling_from_both_sides_makes_them_equal_too(common in some_node(), a in some_node(), b in some_node()) {
         let (mut a, mut b) = (node(&[common.clone(), a].concat()), node(&[common, b].concat()));
         for _ in 0..2 {

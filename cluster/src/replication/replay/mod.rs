@@ -1,9 +1,9 @@
-//! What is held here for others, on its way to them: hints, or records of homes that moved away.
+//! What is held here for others, on its way to them: hints.
 //!
 //! [`Replay`] decides and does nothing else: it never reads a record, sends or forgets one itself. It goes over what is held,
 //! a window at a time and over and over: asks every owner which ids it has synced, sends it the others, and discharges
-//! what all have. One replay goes over the hints, another over the strays (see [`crate::reconcile::strays`]); this node may
-//! be an owner itself, and is then asked like any other.
+//! what all have. This node may be an owner itself, and is then asked like any other. Homes that moved away are handed over
+//! whole, by [`crate::reconcile::handover`].
 //!
 //! Invariants: an id is discharged only once every owner in the newest table has confirmed it under that table; nobody is
 //! sent what it has confirmed, nor more than it said it would take; one call to a node is under way at a time; memory is
