@@ -7,6 +7,7 @@ use super::greeting::{Heard, standing};
 use crate::serve::local::ClockWord;
 use ::cluster::accounting::{Accounting, Shortfall, View};
 use ::cluster::founding::Standing;
+use ::cluster::frontier::Frontier;
 use ::cluster::placement::Table;
 use ::cluster::reconcile::fitness::{self, Fitness};
 use ::cluster::reconcile::session::Summary;
@@ -31,6 +32,7 @@ pub(crate) struct Health(Mutex<Account>);
 struct Account {
     started: Millis,
     fitness: Fitness,
+    frontier: Frontier,
     /// Who has said that it has met no other owner since it started, and when.
     unmet: BTreeMap<NodeId, Millis>,
     /// What keeps the founding from going on, for operators.
@@ -52,6 +54,7 @@ impl Health {
         Self(Mutex::new(Account {
             started: now,
             fitness: Fitness::start(FITNESS, now, stamp),
+            frontier: Frontier::new(me),
             unmet: BTreeMap::new(),
             founding: None,
             unreachable: None,
@@ -66,7 +69,13 @@ impl Health {
     pub(super) fn retable(&self, table: &Table, me: NodeId, members: &BTreeSet<NodeId>) {
         let mut account = self.lock();
         account.fitness.retable(table, me);
+        account.frontier.retable(table);
         account.accounting.retable(table, members);
+    }
+
+    /// Looks at the frontiers of this node's homes, or notes something of them.
+    pub(super) fn frontier<T>(&self, look: impl FnOnce(&mut Frontier) -> T) -> T {
+        look(&mut self.lock().frontier)
     }
 
     fn lock(&self) -> MutexGuard<'_, Account> {
@@ -261,6 +270,14 @@ impl Cluster {
         let (direction, by_ms) = (if **worst > 0 { "behind" } else { "ahead of" }, worst.unsigned_abs());
         (far.len() * 2 > offsets.len())
             .then(|| format!("{direction} most other nodes by {} s; set this machine's clock", by_ms.div_ceil(1_000)))
+    }
+
+    /// By how much the slowest clock heard lately is behind this node's, in milliseconds; 0 if none is.
+    pub(super) fn behind_ms_max(&self) -> u64 {
+        let (now, account) = (self.now(), self.health.lock());
+        let lately = account.clocks.values().filter(|(_, at)| (now - *at).0 <= CLOCK_WORD_MS_MAX);
+        let behind = lately.map(|(ahead_ms, _)| u64::try_from(-*ahead_ms).unwrap_or(0));
+        behind.max().unwrap_or(0)
     }
 
     /// What a new stamp would be, about.
