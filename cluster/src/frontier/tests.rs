@@ -238,13 +238,11 @@ fn whatever_two_owners_do_in_whatever_order_what_is_stable_never_changes() {
 #[test]
 fn whatever_a_new_owner_brings_what_was_stable_before_it_came_stays_as_it_was() {
     for (before, after, steps_max) in [(&[0, 1][..], &[0, 1, 2][..], 7), (&[0], &[0, 1], 8), (&[0, 1], &[0, 2], 7)] {
-        for left_over in [None, Some((1, 0))] {
-            let mut first = World::new(before, Some(after));
-            let newcomer = *after.last().unwrap();
-            first.nodes[newcomer].set.extend(left_over.map(|held| (7, held)));
-            let (mut known, mut promising) = (BTreeMap::new(), 0);
-            explore(first, steps_max, &mut known, &mut promising);
-            assert!(known.len() > 300 && promising > 20, "{before:?} {after:?}: {}, {promising}", known.len());
-        }
+        let mut first = World::new(before, Some(after));
+        let newcomer = *after.last().unwrap();
+        first.nodes[newcomer].set.insert(7, (1, 0)); // of the time when it was an owner once
+        let (mut known, mut promising) = (BTreeMap::new(), 0);
+        explore(first, steps_max, &mut known, &mut promising);
+        assert!(known.len() > 300 && promising > 20, "{before:?} {after:?}: {}, {promising}", known.len());
     }
 }
