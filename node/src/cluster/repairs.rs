@@ -18,7 +18,7 @@ use model::set::{Leaf, SetSum};
 use model::{Home, RecordId, Stamp};
 use proto::{BodiesRequest, ElementsRequest, RootsRequest, State, StoreRequest, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How far back a fence lies: long enough that no write is under way to it.
@@ -138,7 +138,7 @@ pub(super) async fn compare_by(cluster: &Arc<Cluster>, peer: NodeId, terms: Term
                 }
                 // What was met by an older table may have been lost and regained since; and only who takes has all.
                 Output::Met { homes, fence } if cluster.epoch() == epoch && direction == Direction::Pull => {
-                    cluster.met(&homes, fence);
+                    cluster.met(peer, &homes, fence);
                 }
                 Output::Met { .. } => {}
                 Output::Finished(summary) => return summary,
@@ -187,6 +187,7 @@ impl Cluster {
     async fn peer_roots(&self, peer: NodeId, fence: Stamp, homes: BTreeSet<Home>) -> Result<Input, CallError> {
         let request = RootsRequest { fence, homes: homes.into_iter().collect() };
         let reply = self.peers.roots(peer, request, CALL_DEADLINE).await?;
+        self.told_since(peer, reply.sums.iter().map(|sum| (sum.home, sum.since)).collect());
         let sum = |sum: proto::HomeSum| (sum.home, SetSum { sum: u128::from_le_bytes(sum.sum), count: sum.count });
         Ok(Input::PeerRoots(reply.sums.into_iter().map(sum).collect()))
     }
@@ -243,6 +244,7 @@ impl Cluster {
             }
             self.local.metrics().repair_bodies.inc_by(records.len() as u64);
             let ids: Vec<_> = records.iter().map(|record| record.id).collect();
+            let bytes = records.iter().map(|record| record.archive.len() as u64).sum();
             let stored = self.store_here(epoch, StoreRequest { role: proto::Role::Owned, records }).await;
             let stored = stored.map_err(own_refusal)?;
             let is_here = |verdict: &Verdict| match verdict {
@@ -251,6 +253,10 @@ impl Cluster {
             };
             let here = ids.into_iter().zip(stored.verdicts).filter(|(_, verdict)| is_here(verdict));
             pulled.extend(here.map(|(id, _)| id));
+            let free_at = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(bytes, self.now());
+            if free_at > self.now() {
+                self.sleep_until(Some(free_at)).await;
+            }
         }
         Ok(Input::Pulled(pulled))
     }

@@ -8,7 +8,7 @@ use super::scan;
 use super::{Cluster, parcel};
 use crate::rpc::{Caller, Service, Sink};
 use ::cluster::{Epoch, NodeKey};
-use model::{Envelope, RecordId};
+use model::{Envelope, Home, RecordId, Stamp};
 use proto::limits::{FETCH_IDS_MAX, MESSAGE_BYTES_FULL, PAGE_ELEMENTS_MAX};
 use proto::{
     BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage, ElementsRequest, FetchReply,
@@ -16,6 +16,7 @@ use proto::{
     Reachable, Refusal, Report, ReportRequest, RootsReply, RootsRequest, ScanEnd, ScanPage, ScanRequest, StoreReply,
     StoreRequest, TableReply, TableRequest, Verdict,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use storage::store::{Incoming, ReadError, Reader};
 
@@ -47,7 +48,8 @@ impl Service for Calls {
         }
         self.0.greeted(caller.node, &request.greeting);
         let reachable = if request.call_back { self.0.call_back(&request.greeting).await } else { Reachable::NotAsked };
-        Ok(GreetReply { greeting: self.0.greeting(), reachable })
+        let membership = self.0.membership(caller.node);
+        Ok(GreetReply { greeting: self.0.greeting(), reachable, membership })
     }
 
     async fn table(&self, _: Caller, request: TableRequest) -> Result<TableReply, Refusal> {
@@ -112,10 +114,12 @@ impl Service for Calls {
     }
 
     async fn roots(&self, _: Caller, request: RootsRequest) -> Result<RootsReply, Refusal> {
+        let since: BTreeMap<Home, Stamp> = request.homes.iter().map(|home| (home, self.0.since(home))).collect();
         let sums = self.0.read(move |reader| {
             let sum = |home| {
                 let sum = reader.root(home, request.fence)?;
-                Ok(HomeSum { home, sum: sum.sum.to_le_bytes(), count: sum.count })
+                let since = since.get(&home).copied().unwrap_or(Stamp::ZERO);
+                Ok(HomeSum { home, sum: sum.sum.to_le_bytes(), count: sum.count, since })
             };
             request.homes.iter().map(sum).collect::<Result<Vec<_>, ReadError>>()
         });
@@ -189,7 +193,7 @@ impl Cluster {
                 Err(refusal) => *slot = Some(Verdict::Refused(refusal.to_string())),
             }
         }
-        self.must_go_by(epoch)?;
+        let _under_way = self.must_go_by(epoch)?;
         if role == proto::Role::Owned {
             let home_of = |place: &usize| records.get(*place).map(|record| record.home);
             if let Some(home) = stored.iter().filter_map(home_of).find(|home| !self.keeps(*home)) {

@@ -25,6 +25,9 @@ pub struct HomeSum {
     pub sum: [u8; 16],
     /// How many elements.
     pub count: u64,
+    /// In a home in transit: nothing that the receiver took by an earlier table is stamped after it. The least stamp in any
+    /// other home; the greatest as long as such records are still under way.
+    pub since: Stamp,
 }
 
 /// The sums of homes.
@@ -51,8 +54,8 @@ impl Message for RootsReply {
 
     fn seal(self, header: &Header) -> Self::Wire {
         let sum = |sum: HomeSum| {
-            let HomeSum { home, sum, count } = sum;
-            wire::HomeSum { home: u32::from(home.number()), sum: sum.to_vec(), count }
+            let HomeSum { home, sum, count, since } = sum;
+            wire::HomeSum { home: u32::from(home.number()), sum: sum.to_vec(), count, since: since.to_bits() }
         };
         wire::RootsReply { header: header.into_wire(), sums: self.sums.into_iter().map(sum).collect() }
     }
@@ -62,7 +65,8 @@ impl Message for RootsReply {
         ascending(wire.sums.iter().map(|sum| sum.home), "sums")?;
         let sum = |sum: &wire::HomeSum| {
             let home = home(sum.home, "sums.home")?;
-            Ok(HomeSum { home, sum: fixed(&sum.sum, "sums.sum")?, count: sum.count })
+            let since = Stamp::from_bits(sum.since);
+            Ok(HomeSum { home, sum: fixed(&sum.sum, "sums.sum")?, count: sum.count, since })
         };
         Ok(Self { sums: wire.sums.iter().map(sum).collect::<Result<_, _>>()? })
     }
@@ -80,16 +84,16 @@ mod tests {
     fn the_laws_hold() {
         let requests = (laws::stamps(), laws::home_sets());
         laws::holds(requests.prop_map(|(fence, homes)| RootsRequest { fence, homes }));
-        let sums = btree_map(laws::homes(), any::<([u8; 16], u64)>(), 0..9);
+        let sums = btree_map(laws::homes(), (any::<([u8; 16], u64)>(), laws::stamps()), 0..9);
         laws::holds(sums.prop_map(|sums| RootsReply {
-            sums: sums.into_iter().map(|(home, (sum, count))| HomeSum { home, sum, count }).collect(),
+            sums: sums.into_iter().map(|(home, ((sum, count), since))| HomeSum { home, sum, count, since }).collect(),
         }));
     }
 
     #[test]
     fn each_home_has_one_sum_of_sixteen_bytes() {
         let reply = |homes: &[u32], length: usize| {
-            let sum = |home: &u32| wire::HomeSum { home: *home, sum: vec![0; length], count: 0 };
+            let sum = |home: &u32| wire::HomeSum { home: *home, sum: vec![0; length], count: 0, since: 0 };
             refusal::<RootsReply>(wire::RootsReply { header: None, sums: homes.iter().map(sum).collect() })
         };
         assert_eq!(reply(&[3, 3], 16), Fault::Unordered.of("sums"));
