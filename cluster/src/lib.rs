@@ -6,6 +6,7 @@
 pub mod accounting;
 pub mod control;
 pub mod founding;
+pub mod frontier;
 mod id;
 pub mod membership;
 pub mod placement;

@@ -166,8 +166,8 @@ impl Clock {
         Ok(Stamp::new(wall_ms, 0).map_or(next, |wall| wall.max(next)))
     }
 
-    /// The time on which a ceiling may be reserved.
-    fn undoubted(&self, wall_ms: u64) -> u64 {
+    /// The time on which a ceiling may be reserved: not one later than the last stamp while the wall clock is in doubt.
+    pub fn undoubted(&self, wall_ms: u64) -> u64 {
         if self.is_wall_doubted { wall_ms.min(self.last.ms()) } else { wall_ms }
     }
 

@@ -61,6 +61,8 @@ pub struct Metrics {
     replication_lag: GaugeVec,
     /// Records of homes that this node counts which are on fewer live nodes than wanted.
     under_replicated: IntGauge,
+    /// How long ago that was up to which nothing changes any more of what this node keeps; without a series while unknown.
+    stable_age: GaugeVec,
     /// Hints that this node holds for others.
     hints_pending: IntGauge,
     strays: IntGauge,
@@ -79,6 +81,8 @@ pub struct Copies {
     pub lag_ms: Vec<(String, u64)>,
     /// Records on too few live nodes; a lower bound if not everything could be counted.
     pub under_replicated: u64,
+    /// How many milliseconds ago that was up to which nothing changes any more of what this node keeps, if it knows.
+    pub stable_age_ms: Option<u64>,
     /// Hints that this node holds.
     pub hints: u64,
     /// Whether this node leads the control plane.
@@ -158,6 +162,10 @@ impl Metrics {
                 "stemedb_under_replicated_records",
                 "Records of the homes this node counts that are on fewer live nodes than wanted, at least.",
             )?,
+            stable_age: GaugeVec::new(
+                Opts::new("stemedb_stable_age_seconds", "Age of the time up to which nothing changes here any more."),
+                &[],
+            )?,
             hints_pending: IntGauge::new("stemedb_hints_pending", "Hints that this node holds for others.")?,
             strays: IntGauge::new(
                 "stemedb_strays_homes",
@@ -196,6 +204,7 @@ impl Metrics {
             Box::new(self.cluster_keys.clone()),
             Box::new(self.replication_lag.clone()),
             Box::new(self.under_replicated.clone()),
+            Box::new(self.stable_age.clone()),
             Box::new(self.hints_pending.clone()),
             Box::new(self.strays.clone()),
             Box::new(self.raft_is_leader.clone()),
@@ -262,6 +271,10 @@ impl Metrics {
             self.replication_lag.with_label_values(&[peer]).set(seconds);
         }
         self.under_replicated.set(i64::try_from(copies.under_replicated).unwrap_or(i64::MAX));
+        self.stable_age.reset();
+        if let Some(age_ms) = copies.stable_age_ms {
+            self.stable_age.with_label_values::<&str>(&[]).set(Duration::from_millis(age_ms).as_secs_f64());
+        }
         self.hints_pending.set(i64::try_from(copies.hints).unwrap_or(i64::MAX));
         self.raft_is_leader.set(i64::from(copies.is_leader));
     }

@@ -2,7 +2,17 @@
 
 use crate::limits::TEXT_BYTES_MAX;
 use crate::malformed::{Fault, Malformed};
-use model::{Home, RecordId};
+use model::{Home, RecordId, Stamp};
+
+/// A stamp that may be unknown, as it travels: nothing is stamped zero.
+pub(crate) fn optional_bits(stamp: Option<Stamp>) -> u64 {
+    stamp.map_or(0, Stamp::to_bits)
+}
+
+/// The inverse of [`optional_bits`].
+pub(crate) fn optional_stamp(bits: u64) -> Option<Stamp> {
+    (bits != 0).then(|| Stamp::from_bits(bits))
+}
 
 pub(crate) fn required<T>(value: Option<T>, name: &'static str) -> Result<T, Malformed> {
     value.ok_or(Fault::Missing.of(name))

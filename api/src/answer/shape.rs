@@ -61,7 +61,11 @@ pub(crate) struct Meta {
     /// How old what was read may be: what was acknowledged longer ago is in the answer, whoever was away meanwhile. Null
     /// where that is not known: who answered has met no other owner since it came back, and none could be reached.
     pub(crate) freshness_ms: Option<u64>,
-    /// Answers to an `as_of` at or before this never change again; null where that is not known.
+    /// The `result` of the same question with an `as_of` at or before this never changes again, on any node, but that an
+    /// erased claim is listed as erased: `<ms>.<counter>`. It follows the time by some seconds while all owners are up, and
+    /// stands still while one is down. Null where it is not known: an owner that answered has not compared its copy with
+    /// every other owner since it came back.
+    #[schema(examples("1784999997000.0"))]
     pub(crate) stable_at: Option<String>,
     /// Where the next page begins; null on the last.
     pub(crate) cursor: Option<String>,

@@ -8,8 +8,8 @@ use super::{Cluster, told};
 use crate::rpc::{CallError, Scanned as Next};
 use ::cluster::{Epoch, NodeId};
 use api::database::{Question, ReadError};
-use model::RecordId;
-use proto::{FetchRequest, ScanRequest, State, StoreRequest, Verdict};
+use model::{RecordId, Stamp};
+use proto::{FetchRequest, ScanEnd, ScanRequest, State, StoreRequest, Verdict};
 
 use std::time::Duration;
 use storage::store::{Lookup, Merged};
@@ -41,6 +41,8 @@ pub(crate) struct Answer {
     /// How long ago the node met another owner of what it answered for, in milliseconds; none if not since its start, or if
     /// it did not come to say so.
     pub(crate) fence_age_ms: Option<u64>,
+    /// Up to when nothing changes any more of what the node answered for, if it knows.
+    pub(crate) stable_at: Option<Stamp>,
 }
 
 impl Cluster {
@@ -68,10 +70,11 @@ impl Cluster {
     pub(crate) async fn scan_at(&self, node: NodeId, request: ScanRequest) -> Result<Answer, AskError> {
         if node == self.me {
             let fence_age_ms = self.fence_age_ms(&request.homes);
+            let stable_at = self.stable_at(&request.homes);
             let scanned = self.local.read_until(move |reader, abandoned| scan::scan(reader, &request, abandoned)).await;
             let scanned = scanned.or(Err(AskError::Own(ReadError::Fault)))?;
             let scanned = scanned.map_err(|error| AskError::Own(error.told()))?;
-            return Ok(Answer { scanned, fence_age_ms });
+            return Ok(Answer { scanned, fence_age_ms, stable_at });
         }
         let answer = self.scan_there(node, request).await.map_err(AskError::Call)?;
         self.note_met(node, answer.fence_age_ms.is_some());
@@ -102,13 +105,14 @@ impl Cluster {
                 Next::TooLarge(_) => {
                     scanned.looked_to =
                         last.map(|question| Question { subject: question.subject, predicate: question.predicate });
-                    return Ok(Answer { scanned, fence_age_ms: None });
+                    return Ok(Answer { scanned, fence_age_ms: None, stable_at: None });
                 }
                 Next::End(end) => {
                     let looked_to = last.filter(|_| end.more);
                     scanned.looked_to =
                         looked_to.map(|question| Question { subject: question.subject, predicate: question.predicate });
-                    return Ok(Answer { scanned, fence_age_ms: end.fence_age_ms });
+                    let ScanEnd { fence_age_ms, stable_at, .. } = end;
+                    return Ok(Answer { scanned, fence_age_ms, stable_at });
                 }
             }
         }
@@ -181,7 +185,10 @@ impl Cluster {
         let wire: Vec<_> = records.iter().map(parcel::to_wire).collect();
         let stored = if node == self.me {
             let request = StoreRequest { role: proto::Role::Owned, records: wire };
-            self.store_here(epoch, request).await.map(|reply| reply.verdicts).map_err(|refusal| format!("{refusal:?}"))
+            self.store_here(epoch, request, None)
+                .await
+                .map(|reply| reply.verdicts)
+                .map_err(|refusal| format!("{refusal:?}"))
         } else {
             let stored = self.peers.store(node, proto::Role::Owned, epoch, wire, self.settings.owner_deadline).await;
             stored.map(|stored| stored.verdicts).map_err(|error| error.to_string())

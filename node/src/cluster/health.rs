@@ -7,6 +7,7 @@ use super::greeting::{Heard, standing};
 use crate::serve::local::ClockWord;
 use ::cluster::accounting::{Accounting, Shortfall, View};
 use ::cluster::founding::Standing;
+use ::cluster::frontier::Frontier;
 use ::cluster::placement::Table;
 use ::cluster::reconcile::fitness::{self, Fitness};
 use ::cluster::reconcile::session::Summary;
@@ -32,6 +33,7 @@ pub(crate) struct Health(Mutex<Account>);
 struct Account {
     started: Millis,
     fitness: Fitness,
+    frontier: Frontier,
     /// Who has said that it has met no other owner since it started, and when.
     unmet: BTreeMap<NodeId, Millis>,
     /// What keeps the founding from going on, for operators.
@@ -64,6 +66,7 @@ impl Health {
         Self(Mutex::new(Account {
             started: now,
             fitness: Fitness::start(FITNESS, now, stamp),
+            frontier: Frontier::new(me),
             unmet: BTreeMap::new(),
             founding: None,
             unreachable: None,
@@ -83,6 +86,7 @@ impl Health {
     pub(super) fn retable(&self, table: &Table, me: NodeId, members: &BTreeSet<NodeId>) {
         let mut account = self.lock();
         account.fitness.retable(table, me);
+        account.frontier.retable(table);
         account.accounting.retable(table, members);
         account.taking.retable(table);
         if table.epoch() > account.epoch {
@@ -95,6 +99,11 @@ impl Health {
     /// To be held until records that are routed by the present table are in the store. Taken before the table is looked at.
     pub(super) fn under_way(&self) -> UnderWay {
         Arc::clone(&self.lock().under_way)
+    }
+
+    /// Looks at the frontiers of this node's homes, or notes something of them.
+    pub(super) fn frontier<T>(&self, look: impl FnOnce(&mut Frontier) -> T) -> T {
+        look(&mut self.lock().frontier)
     }
 
     fn lock(&self) -> MutexGuard<'_, Account> {
@@ -335,6 +344,14 @@ impl Cluster {
         let (direction, by_ms) = (if **worst > 0 { "behind" } else { "ahead of" }, worst.unsigned_abs());
         (far.len() * 2 > offsets.len())
             .then(|| format!("{direction} most other nodes by {} s; set this machine's clock", by_ms.div_ceil(1_000)))
+    }
+
+    /// By how much the slowest clock heard lately is behind this node's, in milliseconds; 0 if none is.
+    pub(super) fn behind_ms_max(&self) -> u64 {
+        let (now, account) = (self.now(), self.health.lock());
+        let lately = account.clocks.values().filter(|(_, at)| (now - *at).0 <= CLOCK_WORD_MS_MAX);
+        let behind = lately.map(|(ahead_ms, _)| u64::try_from(-*ahead_ms).unwrap_or(0));
+        behind.max().unwrap_or(0)
     }
 
     /// What a new stamp would be, about.

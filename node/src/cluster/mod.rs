@@ -8,6 +8,7 @@ mod answer;
 mod ask;
 mod changes;
 mod founder;
+mod frontiers;
 mod greeting;
 mod handovers;
 mod health;
@@ -28,6 +29,7 @@ mod union;
 mod writes;
 
 pub(crate) use founder::settings as founding_settings;
+pub(crate) use frontiers::run as close;
 pub(crate) use greeting::{Card, Heard};
 pub(crate) use handovers::run as hand_over;
 pub(crate) use health::{Health, UnderWay};

@@ -6,7 +6,7 @@
 use model::{Envelope, Home, Record, RecordId, Stamp};
 use proto::{ARCHIVE_FORMAT, Bytes};
 use storage::log::RecordKind;
-use storage::store::{Incoming, Role};
+use storage::store::{Incoming, Role, Source};
 use storage::stored::{self, StoredRecord};
 
 /// A record that was verified and stamped here.
@@ -60,6 +60,7 @@ impl Parcel {
             record: record.clone(),
             stamp: *stamp,
             role: store_role(role),
+            source: Source::Other,
         };
         self.records.iter().map(incoming).collect()
     }

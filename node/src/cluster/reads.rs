@@ -7,7 +7,7 @@ use super::Cluster;
 use super::answer::{Resolved, is_answered, resolve, selector};
 use super::ask::{Answer, AskError};
 use super::scan::{Found, scan};
-use super::union::{Heard, United, unite};
+use super::union::{Heard, Reach, United, unite};
 use crate::rpc::CallError;
 use ::cluster::placement::homes;
 use ::cluster::replication::read::all::{self, ReadAll};
@@ -38,6 +38,8 @@ struct Gathered {
     /// How old it may be, in milliseconds: the age of the oldest fence behind an answer; none if one of them met nobody
     /// since its start.
     freshness_ms: Option<u64>,
+    /// Up to when nothing of it changes any more, if everybody knows.
+    stable_at: Option<Stamp>,
 }
 
 impl Cluster {
@@ -47,14 +49,16 @@ impl Cluster {
         let now = self.local.reader().now(self.clock.wall_ms());
         if self.is_alone() {
             let as_of = plan.as_of.map_or(now, |as_of| as_of.min(now));
-            let page = Page { copies_consulted: 1, freshness_ms: Some(0), ..self.page(as_of) };
+            let stable_at = self.stable_at(&Homes::all());
+            let page = Page { copies_consulted: 1, freshness_ms: Some(0), stable_at, ..self.page(as_of) };
             let read = self.local.read_until(move |reader, abandoned| here(reader, &plan, page, abandoned)).await;
             return read.or(Err(ReadError::Fault))?;
         }
         // Elsewhere a record may bear a stamp that is ahead of this node's clock: what was acknowledged is to be seen.
         let latest = self.ahead_of(now);
         let as_of = plan.as_of.map_or(latest, |as_of| as_of.min(latest));
-        let mut page = Page { copies_consulted: u16::MAX, freshness_ms: Some(0), ..self.page(as_of) };
+        let stable_at = self.global_stable_at();
+        let mut page = Page { copies_consulted: u16::MAX, freshness_ms: Some(0), stable_at, ..self.page(as_of) };
         let mut after = plan.after.clone();
         let mut found = Vec::new();
         for _ in 0..ROUNDS_MAX {
@@ -62,6 +66,7 @@ impl Cluster {
             let gathered = self.gather(&plan, as_of, after.take(), left).await?;
             page.copies_consulted = page.copies_consulted.min(gathered.copies);
             page.freshness_ms = page.freshness_ms.zip(gathered.freshness_ms).map(|(one, other)| one.max(other));
+            page.stable_at = page.stable_at.min(gathered.stable_at);
             found.extend(gathered.united.found.into_iter().filter(|found| is_answered(&plan, found)));
             after = gathered.united.looked_to;
             if after.is_none() || found.len() >= plan.limit.get() {
@@ -338,13 +343,15 @@ impl Cluster {
     }
 
     fn gathered(&self, answers: Vec<(NodeId, Answer)>, request: &ScanRequest, copies: u16) -> Gathered {
+        let stable_at = answers.iter().map(|(_, answer)| answer.stable_at).min().flatten();
         let ages: Option<Vec<_>> = answers.iter().map(|(_, answer)| answer.fence_age_ms).collect();
         let freshness_ms = ages.and_then(|ages| ages.into_iter().max());
         let heard = answers.into_iter().map(|(node, answer)| Heard { node, scanned: answer.scanned }).collect();
         let table = self.table();
         let readers = |home| table.as_ref().map_or_else(Vec::new, |table| table.readers(home).collect());
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-        Gathered { united: unite(heard, limit, readers), copies, freshness_ms }
+        let reach = Reach { as_of: request.as_of, stable_at };
+        Gathered { united: unite(heard, limit, reach, readers), copies, freshness_ms, stable_at }
     }
 
     /// Who can be asked about a home, in no order.

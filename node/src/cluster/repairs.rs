@@ -7,8 +7,9 @@
 use super::Cluster;
 use super::ask::own_refusal;
 use crate::rpc::CallError;
+use ::cluster::frontier::Take;
 use ::cluster::reconcile::schedule::{self, Schedule};
-use ::cluster::reconcile::session::{Direction, Input, Output, Session, Settings, Summary};
+use ::cluster::reconcile::session::{Direction, Input, Output, Roots, Session, Settings, Summary};
 use ::cluster::reconcile::{Element, shared_homes};
 use ::cluster::{Epoch, Millis, NodeId};
 use futures_util::StreamExt;
@@ -20,9 +21,10 @@ use proto::{BodiesRequest, ElementsRequest, RootsRequest, State, StoreRequest, V
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use storage::store::Source;
 
 /// How far back a fence lies: long enough that no write is under way to it.
-const FENCE_BACK_MS: u64 = 2_000;
+pub(super) const FENCE_BACK_MS: u64 = 2_000;
 /// How finely fences lie, so that the sums up to them are at hand.
 const FENCE_GRAIN_MS: u64 = 1_000;
 /// The longest extra pause between two sessions with one peer.
@@ -111,13 +113,16 @@ pub(super) struct Terms {
 pub(super) async fn compare_by(cluster: &Arc<Cluster>, peer: NodeId, terms: Terms) -> Summary {
     let (Terms { epoch, homes, fence, direction }, mut out) = (terms, Vec::new());
     let mut machine = Session::start(SESSION, direction, peer, homes, fence, cluster.now(), &mut out);
+    let mut settled = BTreeMap::new();
     let mut work: FuturesUnordered<BoxFuture<'static, Input>> = FuturesUnordered::new();
     loop {
         for output in std::mem::take(&mut out) {
             let this = Arc::clone(cluster);
             match output {
                 Output::ReadRoots { fence, homes } => {
-                    work.push(Box::pin(async move { this.own_roots(fence, homes).await }))
+                    work.push(Box::pin(async move {
+                        this.close_and_sum(fence, homes).await.map_or(Input::Failed, Input::OwnRoots)
+                    }));
                 }
                 Output::AskRoots { fence, homes } => {
                     work.push(Box::pin(async move { or_failed(this.peer_roots(peer, fence, homes).await) }));
@@ -130,17 +135,21 @@ pub(super) async fn compare_by(cluster: &Arc<Cluster>, peer: NodeId, terms: Term
                         async move { or_failed(this.peer_page(peer, home, after, fence, limit).await) },
                     ));
                 }
-                Output::Pull { ids, .. } => {
-                    work.push(Box::pin(async move { or_failed(this.pull(peer, epoch, ids).await) }));
+                Output::Pull { home, ids } => {
+                    let settled = settled.get(&home).copied();
+                    work.push(Box::pin(async move { or_failed(this.pull((peer, settled), epoch, ids).await) }));
                 }
                 Output::Push { ids, .. } => {
                     work.push(Box::pin(async move { or_failed(this.push(peer, epoch, ids).await.map(Input::Pushed)) }));
+                }
+                Output::Same { homes, fence, closed } if cluster.epoch() == epoch && direction == Direction::Pull => {
+                    cluster.had_the_same(peer, fence, closed, &homes);
                 }
                 // What was met by an older table may have been lost and regained since; and only who takes has all.
                 Output::Met { homes, fence } if cluster.epoch() == epoch && direction == Direction::Pull => {
                     cluster.met(peer, &homes, fence);
                 }
-                Output::Met { .. } => {}
+                Output::Same { .. } | Output::Met { .. } => {}
                 Output::Finished(summary) => return summary,
             }
         }
@@ -149,6 +158,10 @@ pub(super) async fn compare_by(cluster: &Arc<Cluster>, peer: NodeId, terms: Term
             Some(input) = work.next() => input,
             () = cluster.sleep_until(machine.wake_at()) => Input::Tick,
         };
+        if let Input::PeerRoots(roots) = &input {
+            settled.clone_from(&roots.settled);
+            cluster.keep_up(roots.closed).await;
+        }
         machine.handle(input, cluster.now(), &mut out);
     }
 }
@@ -176,20 +189,17 @@ impl Cluster {
         Stamp::end_of_ms((ms / FENCE_GRAIN_MS * FENCE_GRAIN_MS).saturating_sub(1))
     }
 
-    async fn own_roots(&self, fence: Stamp, homes: BTreeSet<Home>) -> Input {
-        let sums = self.local.read(move |reader| {
-            let sum = |home: Home| reader.root(home, fence).ok().map(|sum| (home, sum));
-            homes.into_iter().filter_map(sum).collect::<BTreeMap<_, _>>()
-        });
-        sums.await.map_or(Input::Failed, Input::OwnRoots)
-    }
-
     async fn peer_roots(&self, peer: NodeId, fence: Stamp, homes: BTreeSet<Home>) -> Result<Input, CallError> {
         let request = RootsRequest { fence, homes: homes.into_iter().collect() };
         let reply = self.peers.roots(peer, request, CALL_DEADLINE).await?;
         self.told_since(peer, reply.sums.iter().map(|sum| (sum.home, sum.since)).collect());
-        let sum = |sum: proto::HomeSum| (sum.home, SetSum { sum: u128::from_le_bytes(sum.sum), count: sum.count });
-        Ok(Input::PeerRoots(reply.sums.into_iter().map(sum).collect()))
+        let mut roots = Roots { closed: reply.closed, ..Roots::default() };
+        for proto::HomeSum { home, sum, count, stable, settled, since: _ } in reply.sums {
+            roots.sums.insert(home, SetSum { sum: u128::from_le_bytes(sum), count });
+            roots.stable.extend(stable.map(|stable| (home, stable)));
+            roots.settled.extend(settled.map(|settled| (home, settled)));
+        }
+        Ok(Input::PeerRoots(roots))
     }
 
     async fn own_page(&self, home: Home, after: Option<(Stamp, RecordId)>, fence: Stamp, limit: usize) -> Input {
@@ -227,25 +237,41 @@ impl Cluster {
         Ok(Input::PeerPage { elements, last: false })
     }
 
-    /// Takes records from a peer, of homes that both own by the table of `epoch`. What it does not have whole is left for
-    /// another time, or for another peer.
-    async fn pull(self: &Arc<Self>, peer: NodeId, epoch: Epoch, ids: BTreeSet<RecordId>) -> Result<Input, CallError> {
+    /// Takes records from a peer, of a home that both own by the table of `epoch` and that is `settled` there. What it does
+    /// not have whole is left for another time, or for another peer.
+    async fn pull(
+        self: &Arc<Self>,
+        (peer, settled): (NodeId, Option<Stamp>),
+        epoch: Epoch,
+        ids: BTreeSet<RecordId>,
+    ) -> Result<Input, CallError> {
         let mut pages =
             self.peers.bodies(peer, BodiesRequest { ids: ids.into_iter().collect() }, CALL_DEADLINE).await?;
         let mut pulled = BTreeSet::new();
         while let Some(page) = pages.next().await? {
-            let records = page.found.into_iter().filter_map(|found| match found.state {
-                State::Held(held) => Some(held.record),
-                State::Erased(_) | State::Absent | State::Damaged => None,
-            });
-            let records: Vec<_> = records.collect();
+            let (mut records, mut sources) = (Vec::new(), Vec::new());
+            for found in page.found {
+                let State::Held(proto::Held { record, hint }) = found.state else { continue };
+                let take = self.health.frontier(|frontier| frontier.take(peer, record.home, record.stamp, settled));
+                sources.push(match take {
+                    Take::Leave => {
+                        pulled.insert(record.id);
+                        continue;
+                    }
+                    Take::Merge { .. } | Take::AsItIs if hint => Source::Other,
+                    Take::Merge { settled } => Source::Owner { settled },
+                    Take::AsItIs => Source::Settled,
+                });
+                records.push(record);
+            }
             if records.is_empty() {
                 continue;
             }
             self.local.metrics().repair_bodies.inc_by(records.len() as u64);
             let ids: Vec<_> = records.iter().map(|record| record.id).collect();
             let bytes = records.iter().map(|record| record.archive.len() as u64).sum();
-            let stored = self.store_here(epoch, StoreRequest { role: proto::Role::Owned, records }).await;
+            let stored =
+                self.store_here(epoch, StoreRequest { role: proto::Role::Owned, records }, Some(sources)).await;
             let stored = stored.map_err(own_refusal)?;
             let is_here = |verdict: &Verdict| match verdict {
                 Verdict::Created(_) | Verdict::Exists(_) | Verdict::Erased => true,

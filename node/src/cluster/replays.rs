@@ -129,7 +129,7 @@ impl Cluster {
         let ids: Vec<_> = records.iter().map(|record| record.id).collect();
         let StoreReply { verdicts, takes_next } = if node == self.me {
             let request = StoreRequest { role: proto::Role::Owned, records };
-            self.store_here(epoch, request).await.map_err(own_refusal)?
+            self.store_here(epoch, request, None).await.map_err(own_refusal)?
         } else {
             let stored = self.peers.store(node, proto::Role::Owned, epoch, records, CALL_DEADLINE).await?;
             StoreReply { verdicts: stored.verdicts, takes_next: stored.takes_next }

@@ -61,6 +61,7 @@ impl Cluster {
         Copies {
             lag_ms: lags.iter().map(|lag| (NodeId(lag.node).to_string(), lag.lag_ms)).collect(),
             under_replicated: shortfalls.iter().map(|home| home.records).sum(),
+            stable_age_ms: self.stable_age_ms(),
             hints: hints.iter().map(|home| home.hints).sum(),
             is_leader: self.leader() == Some(self.me),
         }

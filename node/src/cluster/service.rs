@@ -8,6 +8,7 @@ use super::scan;
 use super::{Cluster, parcel};
 use crate::rpc::{Caller, Service, Sink};
 use ::cluster::{Epoch, NodeKey};
+use model::set::SetSum;
 use model::{Envelope, Home, RecordId, Stamp};
 use proto::limits::{FETCH_IDS_MAX, MESSAGE_BYTES_FULL, PAGE_ELEMENTS_MAX};
 use proto::{
@@ -18,7 +19,7 @@ use proto::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use storage::store::{Incoming, ReadError, Reader};
+use storage::store::{Incoming, ReadError, Reader, Source};
 
 /// How many records a node takes at once from another's hints, while it has room.
 const TAKES_NEXT: u32 = 512;
@@ -70,7 +71,7 @@ impl Service for Calls {
     async fn store(&self, caller: Caller, request: StoreRequest) -> Result<StoreReply, Refusal> {
         let this = Arc::clone(&self.0);
         // What was begun is finished, whether or not the caller still waits.
-        let stored = tokio::spawn(async move { this.store_here(caller.epoch, request).await });
+        let stored = tokio::spawn(async move { this.store_here(caller.epoch, request, None).await });
         stored.await.unwrap_or_else(|_| Err(Refusal::Refused("the node is stopping".to_owned())))
     }
 
@@ -96,6 +97,7 @@ impl Service for Calls {
 
     async fn scan(&self, _: Caller, request: ScanRequest, mut pages: Sink<ScanPage>) -> Result<(), Refusal> {
         let fence_age_ms = self.0.fence_age_ms(&request.homes);
+        let stable_at = self.0.stable_at(&request.homes);
         let scanned = self.0.local.read_until(move |reader, abandoned| scan::scan(reader, &request, abandoned)).await;
         let scanned = scanned.map_err(|error| Refusal::Refused(error.to_string()))?;
         let scanned = scanned.map_err(|error| Refusal::Refused(error.told().to_string()))?;
@@ -110,20 +112,25 @@ impl Service for Calls {
         if let Some(end) = scanned.looked_to.filter(|end| last.as_ref() != Some(end)) {
             pages.question(wire(end), [], None).await?;
         }
-        Ok(pages.end(ScanEnd { more, fence_age_ms }).await?)
+        Ok(pages.end(ScanEnd { more, fence_age_ms, stable_at }).await?)
     }
 
-    async fn roots(&self, _: Caller, request: RootsRequest) -> Result<RootsReply, Refusal> {
+    async fn roots(&self, caller: Caller, request: RootsRequest) -> Result<RootsReply, Refusal> {
         let since: BTreeMap<Home, Stamp> = request.homes.iter().map(|home| (home, self.0.since(home))).collect();
-        let sums = self.0.read(move |reader| {
-            let sum = |home| {
-                let sum = reader.root(home, request.fence)?;
-                let since = since.get(&home).copied().unwrap_or(Stamp::ZERO);
-                Ok(HomeSum { home, sum: sum.sum.to_le_bytes(), count: sum.count, since })
+        let roots = self.0.close_and_sum(request.fence, request.homes.iter().collect()).await;
+        let roots = roots.ok_or_else(|| Refusal::Refused("its homes cannot be summed now".to_owned()))?;
+        let sums = self.0.health.frontier(|frontier| {
+            let sum = |(home, sum): (Home, SetSum)| HomeSum {
+                home,
+                sum: sum.sum.to_le_bytes(),
+                count: sum.count,
+                stable: roots.stable.get(&home).copied(),
+                settled: frontier.settled_for(caller.node, home),
+                since: since.get(&home).copied().unwrap_or(Stamp::ZERO),
             };
-            request.homes.iter().map(sum).collect::<Result<Vec<_>, ReadError>>()
+            roots.sums.into_iter().map(sum).collect()
         });
-        Ok(RootsReply { sums: sums.await? })
+        Ok(RootsReply { sums, closed: roots.closed })
     }
 
     async fn elements(
@@ -163,8 +170,14 @@ impl Service for Calls {
 
 impl Cluster {
     /// Verifies records of another node and stores them, if this node goes by the table that they were routed by when they
-    /// are about to be written: one rule for all, whoever sent them.
-    pub(super) async fn store_here(&self, epoch: Epoch, request: StoreRequest) -> Result<StoreReply, Refusal> {
+    /// are about to be written: one rule for all, whoever sent them. `sources` says of each from whom it is, where that is
+    /// known to be an owner that holds it.
+    pub(super) async fn store_here(
+        &self,
+        epoch: Epoch,
+        request: StoreRequest,
+        sources: Option<Vec<Source>>,
+    ) -> Result<StoreReply, Refusal> {
         let StoreRequest { role, records } = request;
         let _permit = self.local.permit(records.len()).await.map_err(|error| Refusal::Refused(error.to_string()))?;
         let mut verdicts: Vec<Option<Verdict>> = vec![None; records.len()];
@@ -186,7 +199,9 @@ impl Cluster {
             let (Some(sent), Some(slot)) = (records.get(place), verdicts.get_mut(place)) else { continue };
             match verified {
                 Ok(record) if record.id() == sent.id && record.home() == sent.home => {
-                    incoming.push(Incoming { record, stamp: sent.stamp, role: parcel::store_role(role) });
+                    let source = sources.as_ref().and_then(|sources| sources.get(place).copied());
+                    let (role, source) = (parcel::store_role(role), source.unwrap_or(Source::Other));
+                    incoming.push(Incoming { record, stamp: sent.stamp, role, source });
                     stored.push(place);
                 }
                 Ok(_) => *slot = Some(Verdict::Refused("the record has another id or home than it says".to_owned())),

@@ -37,8 +37,27 @@ struct Gathered {
     damaged: BTreeMap<NodeId, String>,
 }
 
+/// Up to when an answer reaches, and what of it stands fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// What is stamped after it is not asked for.
+    pub(crate) as_of: Stamp,
+    /// Up to when nothing changes any more at the owners, as far as all of them know.
+    pub(crate) stable_at: Option<Stamp>,
+}
+
+impl Reach {
+    /// What others than owners hold, as it counts: at or below what stands fast no owner takes it under its stamp any more,
+    /// but under a later one.
+    fn loose(self, record: StoredRecord) -> Option<StoredRecord> {
+        let Some(stable) = self.stable_at.filter(|stable| record.stamp() <= *stable) else { return Some(record) };
+        let later = stable.next().filter(|later| *later <= self.as_of)?;
+        Some(record.with_stamp(later))
+    }
+}
+
 /// Unites what was heard: of the first `limit` questions. `owners` says who ought to hold all claims of a home.
-pub(crate) fn unite(heard: Vec<Heard>, limit: usize, owners: impl Fn(Home) -> Vec<NodeId>) -> United {
+pub(crate) fn unite(heard: Vec<Heard>, limit: usize, reach: Reach, owners: impl Fn(Home) -> Vec<NodeId>) -> United {
     let looked_to = heard.iter().filter_map(|heard| heard.scanned.looked_to.clone()).min();
     let mut questions: BTreeMap<Question, Gathered> = BTreeMap::new();
     for Heard { node, scanned } in heard {
@@ -58,20 +77,24 @@ pub(crate) fn unite(heard: Vec<Heard>, limit: usize, owners: impl Fn(Home) -> Ve
             break;
         }
         let owners = owners(Home::of(&question.subject));
-        united.add(question, gathered, &owners);
+        united.add(question, gathered, reach, &owners);
     }
     united
 }
 
 impl United {
-    fn add(&mut self, question: Question, gathered: Gathered, owners: &[NodeId]) {
+    fn add(&mut self, question: Question, gathered: Gathered, reach: Reach, owners: &[NodeId]) {
         let Gathered { claims, damaged } = gathered;
         self.repair(&claims, owners);
         // Whoever is whole speaks for those that are not.
         let is_whole = owners.iter().any(|owner| claims.contains_key(owner) && !damaged.contains_key(owner));
         let damaged = damaged.into_values().next().filter(|_| !is_whole);
         let mut best: BTreeMap<RecordId, StoredRecord> = BTreeMap::new();
-        for Held { record, .. } in claims.into_values().flatten() {
+        for (node, Held { record, hint }) in
+            claims.into_iter().flat_map(|(node, held)| held.into_iter().map(move |held| (node, held)))
+        {
+            let is_owners = !hint && owners.contains(&node);
+            let Some(record) = (if is_owners { Some(record) } else { reach.loose(record) }) else { continue };
             let record = match best.remove(&record.id()) {
                 Some(other) => better(other, record),
                 None => record,

@@ -154,6 +154,7 @@ impl Doors {
         let mut tasks = JoinSet::new();
         tasks.spawn(server.serve(Arc::new(Calls(Arc::clone(&cluster))), server_credentials, refused, stop));
         tasks.spawn(cluster::watch_gossip(Arc::clone(&cluster), gossip.view(), told));
+        tasks.spawn(cluster::close(Arc::clone(&cluster)));
         tasks.spawn(cluster::repair(Arc::clone(&cluster), jitter(world)?));
         tasks.spawn(cluster::replay(Arc::clone(&cluster)));
         tasks.spawn(cluster::hand_over(Arc::clone(&cluster)));

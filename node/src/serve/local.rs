@@ -89,6 +89,14 @@ impl Local {
         done.await.or(Err(stopping()))?
     }
 
+    /// Lets [`Reader::close`] go up to `until`. What is not done now is asked for again.
+    pub(crate) async fn raise_ceiling(&self, until: Stamp) {
+        let (reply, done) = oneshot::channel();
+        if self.send(Job::RaiseCeiling { until, reply }).await.is_ok() {
+            done.await.ok(); // the node stops
+        }
+    }
+
     /// As many stamps as asked for, ascending.
     pub(crate) async fn stamps(&self, count: usize) -> Result<Vec<Stamp>, SubmitError> {
         let mut stamps = Vec::with_capacity(count);

@@ -13,7 +13,7 @@ use ::cluster::control::State;
 use ::cluster::placement::Table;
 use api::database::{Durable, EraseError, Erasure, Outcome, Receipt, SubmitError, SubmitTerms};
 use model::set::SetSum;
-use model::{AgentId, Body, Code, Home, Record, RecordId, Refusal, Timestamp};
+use model::{AgentId, Body, Code, Home, Record, RecordId, Refusal, Stamp, Timestamp};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub(super) enum Job {
     },
     /// Move the ceiling of stamps ahead.
     Reserve { reply: oneshot::Sender<Result<(), SubmitError>> },
+    /// Let the store close what lies at or before this.
+    RaiseCeiling { until: Stamp, reply: oneshot::Sender<()> },
     /// Erase the body of a record.
     Erase { id: RecordId, reply: oneshot::Sender<Result<Erasure, EraseError>> },
     /// Begin a new segment, so that everything before it can be compacted.
@@ -122,6 +124,11 @@ impl Writer {
                     let dropped = self.drop_home((home, held), epoch, &newest);
                     self.workers.settle().await;
                     reply.send(dropped).ok(); // nobody waits: it is given up all the same
+                }
+                Job::RaiseCeiling { until, reply } => {
+                    self.raise_ceiling(until);
+                    self.workers.settle().await;
+                    reply.send(()).ok(); // nobody waits: it is asked for again
                 }
                 Job::Erase { id, reply } => {
                     self.commit(&mut waiting).await;
@@ -252,6 +259,14 @@ impl Writer {
             if let Err(error @ AppendError::Log(LogError::Stopped(_))) = &kept {
                 self.state.stop_for_good(chain(error));
             }
+        }
+    }
+
+    /// Logs a ceiling, if the clock is to be trusted and there is room.
+    fn raise_ceiling(&mut self, until: Stamp) {
+        if let Ok(wall_ms) = self.time_to_write() {
+            let raised = self.appender.raise_ceiling(until, wall_ms);
+            self.note(raised.as_ref().err());
         }
     }
 

@@ -1,7 +1,7 @@
 //! What homes hold, in one number each.
 
 use super::headed;
-use crate::field::{ascending, fixed, home, within};
+use crate::field::{ascending, fixed, home, optional_bits, optional_stamp, within};
 use crate::homes::Homes;
 use crate::malformed::Malformed;
 use crate::{Header, Message, wire};
@@ -28,6 +28,10 @@ pub struct HomeSum {
     /// In a home in transit: nothing that the receiver took by an earlier table is stamped after it. The least stamp in any
     /// other home; the greatest as long as such records are still under way.
     pub since: Stamp,
+    /// Up to when nothing changes any more at any owner, if that is known.
+    pub stable: Option<Stamp>,
+    /// Up to when whoever asks is to have exactly what the receiver has, if there is such a time.
+    pub settled: Option<Stamp>,
 }
 
 /// The sums of homes.
@@ -35,6 +39,8 @@ pub struct HomeSum {
 pub struct RootsReply {
     /// By ascending home. Homes that the receiver does not own, or cannot sum now, are left out.
     pub sums: Vec<HomeSum>,
+    /// At or below it the receiver took, before it summed, nothing more but from owners.
+    pub closed: Stamp,
 }
 
 impl Message for RootsRequest {
@@ -54,10 +60,19 @@ impl Message for RootsReply {
 
     fn seal(self, header: &Header) -> Self::Wire {
         let sum = |sum: HomeSum| {
-            let HomeSum { home, sum, count, since } = sum;
-            wire::HomeSum { home: u32::from(home.number()), sum: sum.to_vec(), count, since: since.to_bits() }
+            let HomeSum { home, sum, count, stable, settled, since } = sum;
+            let (stable, settled) = (optional_bits(stable), optional_bits(settled));
+            wire::HomeSum {
+                home: u32::from(home.number()),
+                sum: sum.to_vec(),
+                count,
+                stable,
+                settled,
+                since: since.to_bits(),
+            }
         };
-        wire::RootsReply { header: header.into_wire(), sums: self.sums.into_iter().map(sum).collect() }
+        let sums = self.sums.into_iter().map(sum).collect();
+        wire::RootsReply { header: header.into_wire(), sums, closed: self.closed.to_bits() }
     }
 
     fn open(wire: Self::Wire) -> Result<Self, Malformed> {
@@ -66,9 +81,11 @@ impl Message for RootsReply {
         let sum = |sum: &wire::HomeSum| {
             let home = home(sum.home, "sums.home")?;
             let since = Stamp::from_bits(sum.since);
-            Ok(HomeSum { home, sum: fixed(&sum.sum, "sums.sum")?, count: sum.count, since })
+            let (stable, settled) = (optional_stamp(sum.stable), optional_stamp(sum.settled));
+            Ok(HomeSum { home, sum: fixed(&sum.sum, "sums.sum")?, count: sum.count, stable, settled, since })
         };
-        Ok(Self { sums: wire.sums.iter().map(sum).collect::<Result<_, _>>()? })
+        let closed = Stamp::from_bits(wire.closed);
+        Ok(Self { sums: wire.sums.iter().map(sum).collect::<Result<_, _>>()?, closed })
     }
 }
 
@@ -78,23 +95,29 @@ mod tests {
     use crate::Fault;
     use crate::convert::laws::{self, refusal};
     use proptest::collection::btree_map;
+    use proptest::option::of;
     use proptest::prelude::*;
 
     #[test]
     fn the_laws_hold() {
         let requests = (laws::stamps(), laws::home_sets());
         laws::holds(requests.prop_map(|(fence, homes)| RootsRequest { fence, homes }));
-        let sums = btree_map(laws::homes(), (any::<([u8; 16], u64)>(), laws::stamps()), 0..9);
-        laws::holds(sums.prop_map(|sums| RootsReply {
-            sums: sums.into_iter().map(|(home, ((sum, count), since))| HomeSum { home, sum, count, since }).collect(),
+        let times = || of(laws::stamps().prop_filter("zero is none", |stamp| *stamp != Stamp::ZERO));
+        let sum = (any::<([u8; 16], u64)>(), times(), times(), laws::stamps());
+        let sums = btree_map(laws::homes(), sum, 0..9);
+        laws::holds((sums, laws::stamps()).prop_map(|(sums, closed)| {
+            let sum =
+                |(home, ((sum, count), stable, settled, since))| HomeSum { home, sum, count, stable, settled, since };
+            RootsReply { sums: sums.into_iter().map(sum).collect(), closed }
         }));
     }
 
     #[test]
     fn each_home_has_one_sum_of_sixteen_bytes() {
         let reply = |homes: &[u32], length: usize| {
-            let sum = |home: &u32| wire::HomeSum { home: *home, sum: vec![0; length], count: 0, since: 0 };
-            refusal::<RootsReply>(wire::RootsReply { header: None, sums: homes.iter().map(sum).collect() })
+            let sum = |home: &u32| wire::HomeSum { home: *home, sum: vec![0; length], ..wire::HomeSum::default() };
+            let sums = homes.iter().map(sum).collect();
+            refusal::<RootsReply>(wire::RootsReply { sums, ..wire::RootsReply::default() })
         };
         assert_eq!(reply(&[3, 3], 16), Fault::Unordered.of("sums"));
         assert_eq!(reply(&[257], 16), Fault::OutOfRange.of("sums.home"));

@@ -2,7 +2,7 @@
 
 use super::headed;
 use crate::convert::record::Held;
-use crate::field::{clipped, fixed, required, within};
+use crate::field::{clipped, fixed, optional_bits, optional_stamp, required, within};
 use crate::homes::Homes;
 use crate::limits::{PAGE_RECORDS_MAX, SCAN_QUESTIONS_MAX, TEXT_BYTES_MAX};
 use crate::malformed::{Fault, Malformed};
@@ -82,6 +82,8 @@ pub struct ScanEnd {
     /// How long ago the receiver met another owner of each home that it answered for, in milliseconds: the longest of them;
     /// none if it has not met one since it started.
     pub fence_age_ms: Option<u64>,
+    /// Up to when nothing changes any more of what the receiver answered for, if that is known.
+    pub stable_at: Option<Stamp>,
 }
 
 /// A page of questions.
@@ -129,7 +131,7 @@ impl Message for ScanPage {
     fn seal(self, header: &Header) -> Self::Wire {
         let end = self.end.map(|end| {
             let (fit, fence_age_ms) = (end.fence_age_ms.is_some(), end.fence_age_ms.unwrap_or(0));
-            wire::ScanEnd { more: end.more, fit, fence_age_ms }
+            wire::ScanEnd { more: end.more, fit, fence_age_ms, stable_at: optional_bits(end.stable_at) }
         });
         wire::ScanPage {
             header: header.into_wire(),
@@ -141,11 +143,12 @@ impl Message for ScanPage {
     fn open(wire: Self::Wire) -> Result<Self, Malformed> {
         within(wire.pieces.len(), PAGE_RECORDS_MAX, "pieces")?;
         let end = |end: wire::ScanEnd| {
-            let wire::ScanEnd { more, fit, fence_age_ms } = end;
+            let wire::ScanEnd { more, fit, fence_age_ms, stable_at } = end;
             if !fit && fence_age_ms != 0 {
                 return Err(Fault::OutOfRange.of("end.fence_age_ms"));
             }
-            Ok(ScanEnd { more, fence_age_ms: fit.then_some(fence_age_ms) })
+            let fence_age_ms = fit.then_some(fence_age_ms);
+            Ok(ScanEnd { more, fence_age_ms, stable_at: optional_stamp(stable_at) })
         };
         let pieces = wire.pieces.into_iter().map(Piece::from_wire).collect::<Result<_, _>>()?;
         Ok(Self { pieces, end: wire.end.map(end).transpose()? })
@@ -273,7 +276,12 @@ mod tests {
         }));
         let pieces = (questions(), vec(laws::held(), 0..4), of(".{1,20}"), any::<bool>())
             .prop_map(|(question, records, damaged, continued)| Piece { question, records, damaged, continued });
-        let end = (any::<bool>(), of(any::<u64>())).prop_map(|(more, fence_age_ms)| ScanEnd { more, fence_age_ms });
+        let stable = of(laws::stamps().prop_filter("zero is none", |stamp| *stamp != Stamp::ZERO));
+        let end = (any::<bool>(), of(any::<u64>()), stable).prop_map(|(more, fence_age_ms, stable_at)| ScanEnd {
+            more,
+            fence_age_ms,
+            stable_at,
+        });
         laws::holds((vec(pieces, 0..4), of(end)).prop_map(|(pieces, end)| ScanPage { pieces, end }));
     }
 

@@ -1545,6 +1545,9 @@ pub struct ScanEnd {
     /// How long ago the oldest of those meetings was; 0 unless `fit`.
     #[prost(uint64, tag = "3")]
     pub fence_age_ms: u64,
+    /// Up to when nothing changes any more of what the receiver answered for; 0 if that is not known.
+    #[prost(fixed64, tag = "4")]
+    pub stable_at: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RootsRequest {
@@ -1564,6 +1567,9 @@ pub struct RootsReply {
     /// In ascending order of the home. Homes that the receiver does not own, or cannot sum now, are left out.
     #[prost(message, repeated, tag = "2")]
     pub sums: ::prost::alloc::vec::Vec<HomeSum>,
+    /// At or below it the receiver took, before it summed, nothing more but from owners.
+    #[prost(fixed64, tag = "3")]
+    pub closed: u64,
 }
 /// What a home holds, in one number.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1580,6 +1586,12 @@ pub struct HomeSum {
     /// as long as such records are still under way.
     #[prost(fixed64, tag = "4")]
     pub since: u64,
+    /// Up to when nothing changes any more at any owner; 0 if that is not known.
+    #[prost(fixed64, tag = "5")]
+    pub stable: u64,
+    /// Up to when whoever asks is to have exactly what the receiver has; 0 if there is no such time.
+    #[prost(fixed64, tag = "6")]
+    pub settled: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ElementsRequest {

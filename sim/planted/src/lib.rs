@@ -36,6 +36,8 @@ pub enum Bug {
     StaleEpochAccepted,
     /// A former owner drops a home as soon as the table says that it owns it no more.
     FormerOwnerDropsTooEarly,
+    /// Of two stamps the smaller stays also where an owner has closed the time, whoever brings it.
+    MinMergeBelowClosedFrontier,
 }
 
 impl Bug {
@@ -54,6 +56,7 @@ impl Bug {
         Self::UnsealedTailTrusted,
         Self::StaleEpochAccepted,
         Self::FormerOwnerDropsTooEarly,
+        Self::MinMergeBelowClosedFrontier,
     ];
 
     /// Its name, as it is asked for.
@@ -72,6 +75,7 @@ impl Bug {
             Self::UnsealedTailTrusted => "unsealed_tail_trusted",
             Self::StaleEpochAccepted => "stale_epoch_accepted",
             Self::FormerOwnerDropsTooEarly => "former_owner_drops_too_early",
+            Self::MinMergeBelowClosedFrontier => "min_merge_below_closed_frontier",
         }
     }
 

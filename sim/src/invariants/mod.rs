@@ -20,6 +20,7 @@ mod stamps_keep_to_the_time;
 mod stamps_never_go_back;
 mod standing;
 mod under_replicated_is_exact_at_rest;
+mod what_is_stable_stays;
 
 pub use a_read_of_all_repairs_its_owners::AReadOfAllRepairsItsOwners;
 pub use a_write_answered_with_two_copies_is_on_two_disks::AWriteAnsweredWithTwoCopiesIsOnTwoDisks;
@@ -39,6 +40,7 @@ pub use stamps_keep_to_the_time::StampsKeepToTheTime;
 pub use stamps_never_go_back::StampsNeverGoBack;
 pub(crate) use standing::{Placed, node_on};
 pub use under_replicated_is_exact_at_rest::UnderReplicatedIsExactAtRest;
+pub use what_is_stable_stays::WhatIsStableStays;
 
 use crate::cluster::Cluster;
 use crate::history::Write;
@@ -80,6 +82,7 @@ pub fn of_a_cluster() -> Vec<Box<dyn Invariant>> {
         Box::new(OwnersAgreeAtRest),
         Box::new(UnderReplicatedIsExactAtRest),
         Box::new(OneIdOneBody),
+        Box::new(WhatIsStableStays::default()),
         Box::new(StampsNeverGoBack),
         Box::new(OneClusterOnly),
         Box::new(OneLeaderPerTerm::default()),

@@ -31,6 +31,7 @@ fn scenario_for(bug: Bug) -> &'static str {
         Bug::HintDroppedAtRestart => "kill_any_node",
         Bug::HintDischargedByOneOwner => "disk_lost_while_another_is_away",
         Bug::StaleEpochAccepted | Bug::FormerOwnerDropsTooEarly => "replication_factor_changes",
+        Bug::MinMergeBelowClosedFrontier => "late_hints",
     }
 }
 

@@ -14,6 +14,7 @@ mod disk_lost_while_another_is_away;
 mod failing_fsync;
 mod founding;
 mod kill_any_node;
+mod late_hints;
 mod lost_disk;
 mod one_kill;
 mod one_node_power_loss;
@@ -65,6 +66,7 @@ pub const ALL: &[Scenario] = &[
     failing_fsync::SCENARIO,
     founding::SCENARIO,
     kill_any_node::SCENARIO,
+    late_hints::SCENARIO,
     lost_disk::SCENARIO,
     one_kill::SCENARIO,
     one_node_power_loss::SCENARIO,

@@ -7,7 +7,7 @@ use super::Reader;
 use super::change::Changes;
 use super::error::{AppendError, ReadError, StoreError};
 use super::maintain::Maintenance;
-use super::merge::Role;
+use super::merge::{Role, Terms};
 use super::plan::{Plan, Verdict};
 use super::shared::{Shared, State, Writer};
 use super::summary::Summary;
@@ -51,7 +51,7 @@ impl Appender {
     /// Stores records that are not known yet and stamps them. `wall_ms` is milliseconds since the Unix epoch.
     ///
     /// The answers stand in the order of `records`. Of two valid envelopes of one id the one with the bytewise smaller
-    /// signatures is kept, under the stamp of the first. When this returns, everything it names is durable and visible.
+    /// signatures is kept, under the stamp of the first, unless that is closed ([`Reader::close`]). When this returns, everything it names is durable and visible.
     /// Cost: one sync, unless everything is known.
     ///
     /// # Errors
@@ -61,8 +61,8 @@ impl Appender {
         let shared = Arc::clone(&self.shared);
         let mut writer = shared.writer();
         shared.must_be_ready()?;
-        let mut plan = Plan::new(self.frame_bytes_max());
-        let verdicts = records.iter().map(|record| plan.admit(&shared, record, Role::Owned, None));
+        let (mut plan, terms) = (Plan::new(self.frame_bytes_max()), Terms::new(shared.closed()));
+        let verdicts = records.iter().map(|record| plan.admit(&shared, record, Role::Owned, terms));
         let verdicts = verdicts.collect::<Result<Vec<_>, _>>()?;
         if !plan.is_empty() {
             let ceiling = self.stamp(&mut plan, wall_ms)?;

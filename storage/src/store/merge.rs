@@ -7,6 +7,7 @@ use super::append::Appender;
 use super::error::AppendError;
 use super::plan::{Plan, Verdict};
 use crate::log::Frame;
+use model::clock::ClockError;
 use model::{Home, Record, RecordId, Stamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,6 +22,21 @@ pub enum Role {
     Hint,
 }
 
+/// From whom a store takes a record; it matters at or below the time that the store closed ([`super::Reader::close`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Another owner of its home, who holds it so: the smaller stamp and the smaller signatures stay.
+    Owner {
+        /// What this store has at or below it is settled, and does not change.
+        settled: Option<Stamp>,
+    },
+    /// The same, and nothing at or below this stamp changes any more at any owner: it is taken exactly as it is.
+    Settled,
+    /// Anyone else: a coordinator, the keeper of a hint, a former owner, an archive. At or below the closed time it gets
+    /// a new stamp if it is not known, and changes nothing if it is.
+    Other,
+}
+
 /// A record from elsewhere.
 #[derive(Debug, Clone)]
 pub struct Incoming {
@@ -30,6 +46,19 @@ pub struct Incoming {
     pub stamp: Stamp,
     /// As what to take it.
     pub role: Role,
+    /// From whom it is. Of no account in a hint, which keeps the stamp it was given.
+    pub source: Source,
+}
+
+/// On which terms one incoming record is taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Its stamp; `None` if the clock is to give it one.
+    pub(super) stamp: Option<Stamp>,
+    /// No stamp at or below it is taken, and nothing that has one changes; `None` where that does not count.
+    pub(super) closed: Option<Stamp>,
+    /// Whether it is taken exactly as it is, whatever is known.
+    pub(super) exact: bool,
 }
 
 /// What became of one incoming record.
@@ -37,12 +66,13 @@ pub struct Incoming {
 pub enum Merged {
     /// It is new in its role, and durable.
     Created {
-        /// The stamp it has: the given one, or a smaller one if the call named it twice.
+        /// The stamp it has: the given one, a smaller one if the call named it twice, or a new one if the given one was
+        /// closed.
         stamp: Stamp,
     },
     /// It was known in its role, and is durable.
     Exists {
-        /// The stamp it has now: the smaller of both.
+        /// The stamp it has now: the smaller of both, if that was not closed.
         stamp: Stamp,
     },
     /// It was erased; it does not come back.
@@ -57,7 +87,7 @@ impl Appender {
     /// Takes over records under the stamps they have. `wall_ms` is milliseconds since the Unix epoch.
     ///
     /// The answers stand in the order of `entries`. Of two stamps of one id the smaller is kept, of two lists of
-    /// signatures the bytewise smaller. Every stamp that is not too far ahead raises the clock, so that what this node
+    /// signatures the bytewise smaller; at or below the closed time the [`Source`] decides. Every stamp that is not too far ahead raises the clock, so that what this node
     /// stamps from now on lies above it. When this returns, everything it names is durable and, if owned, visible.
     /// Cost: one sync, unless everything is known; for what is known a read of the log each.
     ///
@@ -70,7 +100,7 @@ impl Appender {
         shared.must_be_ready()?;
         let mut plan = Plan::new(self.frame_bytes_max());
         let mut verdicts = Vec::with_capacity(entries.len());
-        for Incoming { record, stamp, role } in &entries {
+        for Incoming { record, stamp, role, source } in &entries {
             let is_ahead = shared.clock().observe(*stamp, wall_ms).is_err();
             #[cfg(feature = "planted")]
             let is_ahead = is_ahead && {
@@ -78,10 +108,11 @@ impl Appender {
                 adopted.then(|| shared.clock().raise(*stamp));
                 !adopted
             };
-            verdicts.push(if is_ahead { None } else { Some(plan.admit(&shared, record, *role, Some(*stamp))?) });
+            let terms = Terms::of(*stamp, *role, *source, shared.closed());
+            verdicts.push(if is_ahead { None } else { Some(plan.admit(&shared, record, *role, terms)?) });
         }
         if !plan.is_empty() {
-            let ceiling = self.begin_merge(&plan, wall_ms);
+            let ceiling = self.begin_merge(&mut plan, wall_ms)?;
             let frames: Vec<_> =
                 ceiling.map(|ceiling| Frame::Ceiling { ceiling }).into_iter().chain(plan.frames()).collect();
             self.write(&mut writer, &frames, &plan.unknown)?;
@@ -113,18 +144,55 @@ impl Appender {
         Ok(frames.len() as u64)
     }
 
-    /// Announces a merge to the time of queries. Returns a ceiling to go to the log with it, if one is due: at least as
-    /// high as every stamp in the plan, so that no moment lies above what a restart knows.
-    fn begin_merge(&self, plan: &Plan, wall_ms: u64) -> Option<Stamp> {
+    /// Announces a merge to the time of queries, and gives those a stamp that need a new one: above every closed time and
+    /// every moment. Returns a ceiling to go to the log with it, if one is due: at least as high as every stamp in the
+    /// plan, so that no moment lies above what a restart knows.
+    fn begin_merge(&self, plan: &mut Plan, wall_ms: u64) -> Result<Option<Stamp>, AppendError> {
         let shared = self.shared();
         let mut clock = shared.clock();
-        let ceiling = clock.due_ceiling(wall_ms);
+        let mut ceiling = clock.due_ceiling(wall_ms);
         let mut moment = shared.moment();
         let floor = moment.begin(clock.last(), wall_ms);
         clock.raise(floor);
+        let mut ahead = clock.clone();
+        ceiling.into_iter().for_each(|ceiling| ahead.reserved(ceiling));
+        let stamped = plan.stamp(|| {
+            let tick = ahead.now(ahead.undoubted(wall_ms))?;
+            ceiling = tick.ceiling.or(ceiling);
+            Ok::<_, ClockError>(tick.stamp)
+        });
+        clock.raise(ahead.last());
+        if let Err(error) = stamped {
+            moment.land();
+            return Err(error.into());
+        }
         let past = plan.frames().filter_map(|frame| frame.record_stamp()).filter(|stamp| stamp.ms() <= wall_ms);
         moment.stamped(past.max().unwrap_or_default(), ceiling.unwrap_or_else(|| clock.ceiling()));
-        ceiling
+        Ok(ceiling)
+    }
+}
+
+impl Terms {
+    /// Those of a record that the appender stamps itself, when it has closed so much.
+    pub(super) fn new(closed: Stamp) -> Self {
+        Self { stamp: None, closed: Some(closed), exact: false }
+    }
+
+    fn of(stamp: Stamp, role: Role, source: Source, closed: Stamp) -> Self {
+        let (closed, exact) = match (role, source) {
+            #[cfg(feature = "planted")]
+            (Role::Owned, Source::Other) if planted::is(planted::Bug::MinMergeBelowClosedFrontier) => (None, false),
+            (Role::Owned, Source::Other) => (Some(closed), false),
+            (Role::Owned, Source::Settled) => (None, true),
+            (Role::Owned, Source::Owner { settled }) => (settled, false),
+            (Role::Hint, _) => (None, false),
+        };
+        Self { stamp: Some(stamp).filter(|stamp| closed.is_none_or(|closed| *stamp > closed)), closed, exact }
+    }
+
+    /// Whether what is known under this stamp may change.
+    pub(super) fn may_change(&self, known: Option<Stamp>) -> bool {
+        known.zip(self.closed).is_none_or(|(known, closed)| known > closed)
     }
 }
 

@@ -103,6 +103,11 @@ impl Moment {
         self.stranded = true;
     }
 
+    /// Whether what the log holds is not known before a restart.
+    pub(super) fn is_stranded(&self) -> bool {
+        self.stranded
+    }
+
     /// What is in the log is visible, and nothing else will be.
     pub(super) fn land(&mut self) {
         if !self.stranded

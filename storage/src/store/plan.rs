@@ -3,11 +3,11 @@
 //! It reads what is known of an id and gives no stamp; the frames follow from it. Of one id at most one frame comes for
 //! each role, however often the call names it.
 //!
-//! The rule, in both roles: the smaller stamp and the bytewise smaller signatures stay, in whatever order they come. Only
-//! an erased id takes nothing.
+//! The rule, in both roles: the smaller stamp and the bytewise smaller signatures stay, in whatever order they come, as
+//! far as the [`Terms`] allow. Only an erased id takes nothing.
 
 use super::error::{AppendError, ReadError};
-use super::merge::Role;
+use super::merge::{Role, Terms};
 use super::read::Lookup;
 use super::shared::Shared;
 use crate::log::{self, Frame, RecordKind};
@@ -101,16 +101,18 @@ impl Plan {
         Self { held: Vec::new(), places: BTreeMap::new(), unknown: BTreeSet::new(), frame_bytes_max }
     }
 
-    /// Decides on a record under `stamp`, or, if it is new and that is `None`, under one that the clock is to give.
+    /// Decides on a record under the stamp of `terms`, or, if it is new and that is `None`, under one that the clock is to
+    /// give.
     pub(super) fn admit(
         &mut self,
         shared: &Shared,
         record: &Record,
         role: Role,
-        stamp: Option<Stamp>,
+        terms: Terms,
     ) -> Result<Verdict, AppendError> {
+        let stamp = terms.stamp;
         if let Some(place) = self.places.get(&(role, record.id())).copied() {
-            return self.again(place, record, stamp);
+            return self.again(place, record, terms);
         }
         let known = match role {
             Role::Owned => shared.known(&record.id()),
@@ -128,8 +130,9 @@ impl Plan {
             Known::Sound { stamp: first, signatures, body } => {
                 let (id, home, write) = (record.id(), record.home(), Write::Nothing);
                 let place = self.keep(Held { role, id, home, stamp: Some(first), signatures, body, write });
-                self.again(place, record, stamp)
+                self.again(place, record, terms)
             }
+            Known::Damaged { .. } if terms.exact => self.add(record, role, stamp, Verdict::Exists),
             // What the disk lost comes back with the envelope.
             Known::Damaged { stamp: first } => {
                 let least = stamp.map_or(first, |stamp| stamp.min(first));
@@ -166,13 +169,25 @@ impl Plan {
     }
 
     /// An id that the plan holds is named again: keeps the smaller stamp and the smaller signatures.
-    fn again(&mut self, place: usize, record: &Record, stamp: Option<Stamp>) -> Result<Verdict, AppendError> {
+    fn again(&mut self, place: usize, record: &Record, terms: Terms) -> Result<Verdict, AppendError> {
         let Some(held) = self.held.get_mut(place) else { return Ok(Verdict::Exists(place)) };
-        if let (Some(kept), Some(stamp)) = (held.stamp, stamp)
-            && stamp < kept
-        {
-            held.stamp = Some(stamp);
-            held.write = if held.body.is_some() { Write::Body } else { Write::Stamp };
+        if terms.exact && (held.stamp != terms.stamp || record.envelope().signatures() != held.signatures.as_slice()) {
+            let exactly = Held::new(record, held.role, terms.stamp)?;
+            if exactly.fits(self.frame_bytes_max) {
+                *held = exactly;
+            }
+            return Ok(Verdict::Exists(place));
+        }
+        match (held.stamp, terms.stamp) {
+            (Some(kept), Some(stamp)) if stamp < kept => {
+                held.stamp = Some(stamp);
+                held.write = if held.body.is_some() { Write::Body } else { Write::Stamp };
+            }
+            (None, Some(stamp)) => held.stamp = Some(stamp),
+            (Some(_) | None, _) => {}
+        }
+        if !terms.may_change(held.stamp) {
+            return Ok(Verdict::Exists(place));
         }
         #[cfg(feature = "planted")]
         if planted::is(planted::Bug::FirstEnvelopeStays) {

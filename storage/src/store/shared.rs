@@ -115,12 +115,15 @@ pub(super) struct Shared {
     /// Gives every stamp of this node; its ceiling is durable.
     pub(super) clock: Arc<Mutex<Clock>>,
     moment: Mutex<Moment>,
+    /// The closed time, as bits; changed by those who hold the writer.
+    pub(super) closed: AtomicU64,
 }
 
 impl Shared {
     /// With no index yet: it counts as broken until [`Shared::put`]. `stamp` is the time now.
     pub(super) fn new(place: Place, log: LogReader, compactor: Compactor, stamp: Stamp, clock: Clock) -> Self {
         let moment = Moment::new(clock.ceiling());
+        let closed = AtomicU64::new(clock.ceiling().to_bits());
         let progress = Progress { done: 0, total: 0 };
         let published = Published {
             state: State::Rebuilding { ids_known: false, progress },
@@ -142,6 +145,7 @@ impl Shared {
             published: RwLock::new(published),
             clock: Arc::new(Mutex::new(clock)),
             moment: Mutex::new(moment),
+            closed,
         }
     }
 

@@ -67,7 +67,7 @@ impl Appender {
     /// As [`Appender::append`]; then the ceiling is as before.
     pub fn reserve(&mut self, wall_ms: u64) -> Result<(), AppendError> {
         let is_due = self.clock().due_ceiling(wall_ms).is_some();
-        if is_due { self.log_ceiling(wall_ms) } else { Ok(()) }
+        if is_due { self.log_ceiling(|clock| clock.next_ceiling(wall_ms), wall_ms) } else { Ok(()) }
     }
 
     /// Lets the time of queries go on while nobody writes: logs a new ceiling if the last one lies more than a minute
@@ -78,24 +78,34 @@ impl Appender {
     /// As [`Appender::append`]; then the time stands still as before.
     pub fn keep_time(&mut self, wall_ms: u64) -> Result<(), AppendError> {
         let is_behind = self.shared().moment().is_behind(wall_ms);
-        if is_behind { self.log_ceiling(wall_ms) } else { Ok(()) }
+        if is_behind { self.log_ceiling(|clock| clock.next_ceiling(wall_ms), wall_ms) } else { Ok(()) }
     }
 
-    fn log_ceiling(&mut self, wall_ms: u64) -> Result<(), AppendError> {
+    /// Logs `until` as the ceiling, if the present one lies below that and it does not lie ahead of the wall clock, so that
+    /// [`super::Reader::close`] may go so far. Cost: one sync then, else nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Appender::append`]; then the ceiling is as before.
+    pub fn raise_ceiling(&mut self, until: Stamp, wall_ms: u64) -> Result<(), AppendError> {
+        self.log_ceiling(|clock| Some(until).filter(|_| clock.ceiling() < until && until.ms() <= wall_ms), wall_ms)
+    }
+
+    fn log_ceiling(&mut self, choose: impl FnOnce(&Clock) -> Option<Stamp>, wall_ms: u64) -> Result<(), AppendError> {
         let shared = Arc::clone(self.shared());
         let mut writer = shared.writer();
         shared.must_be_ready()?;
-        let Some(ceiling) = self.begin_ceiling(wall_ms) else { return Ok(()) };
+        let Some(ceiling) = self.begin_ceiling(choose, wall_ms) else { return Ok(()) };
         self.write(&mut writer, &[Frame::Ceiling { ceiling }], &BTreeSet::new())?;
         shared.clock().reserved(ceiling);
         Ok(())
     }
 
     /// Announces a ceiling to the time of queries; `None` if there is none to be had.
-    fn begin_ceiling(&self, wall_ms: u64) -> Option<Stamp> {
+    fn begin_ceiling(&self, choose: impl FnOnce(&Clock) -> Option<Stamp>, wall_ms: u64) -> Option<Stamp> {
         let shared = self.shared();
         let mut clock = shared.clock();
-        let ceiling = clock.next_ceiling(wall_ms)?;
+        let ceiling = choose(&clock)?;
         let mut moment = shared.moment();
         let floor = moment.begin(clock.last(), wall_ms);
         clock.raise(floor);

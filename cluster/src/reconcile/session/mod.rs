@@ -12,6 +12,7 @@ mod tests;
 
 use super::merge::{Disorder, Of, Place};
 use super::{Difference, Element};
+use crate::frontier::Same;
 use crate::id::{Millis, NodeId};
 use home::{Current, Step};
 use model::set::SetSum;
@@ -40,13 +41,26 @@ pub enum Direction {
     PullAndPush,
 }
 
+/// The sums of a node's homes at a fence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roots {
+    /// By home.
+    pub sums: BTreeMap<Home, SetSum>,
+    /// Up to when the node had closed its homes before it summed them.
+    pub closed: Stamp,
+    /// Up to when the node knows a home to be stable.
+    pub stable: BTreeMap<Home, Stamp>,
+    /// Of the peer: up to when this node is to have exactly what the peer has.
+    pub settled: BTreeMap<Home, Stamp>,
+}
+
 /// What has happened to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// The roots of this node's homes at the fence; a home that cannot be summed now is left out.
-    OwnRoots(BTreeMap<Home, SetSum>),
+    OwnRoots(Roots),
     /// The same of the peer.
-    PeerRoots(BTreeMap<Home, SetSum>),
+    PeerRoots(Roots),
     /// A page of this node's list.
     OwnPage {
         /// The elements after the place that was asked for, ascending.
@@ -124,6 +138,15 @@ pub enum Output {
         /// Which; at least one.
         ids: BTreeSet<RecordId>,
     },
+    /// The sums of these homes were equal at the fence.
+    Same {
+        /// By home, what was the same.
+        homes: BTreeMap<Home, Same>,
+        /// Up to where.
+        fence: Stamp,
+        /// Up to when both had closed their homes before they summed them.
+        closed: Stamp,
+    },
     /// This node has all that the peer has of these homes, up to the fence.
     Met {
         /// Which.
@@ -153,8 +176,8 @@ pub struct Summary {
 pub struct Session {
     settings: Settings,
     direction: Direction,
-    own: Option<BTreeMap<Home, SetSum>>,
-    theirs: Option<BTreeMap<Home, SetSum>>,
+    own: Option<Roots>,
+    theirs: Option<Roots>,
     /// The homes that differ and are not compared yet.
     differing: BTreeSet<Home>,
     current: Option<Current>,
@@ -238,13 +261,22 @@ impl Session {
             return;
         }
         let (own, theirs) = (self.own.take().unwrap_or_default(), self.theirs.take().unwrap_or_default());
-        let both = own.into_iter().filter_map(|(home, sum)| Some((home, sum == *theirs.get(&home)?)));
-        let (equal, differing): (Vec<_>, Vec<_>) = both.partition(|(_, equal)| *equal);
-        let homes: BTreeSet<_> = equal.into_iter().map(|(home, _)| home).collect();
+        let closed = own.closed.min(theirs.closed);
+        let both = own.sums.into_iter().filter_map(|(home, sum)| {
+            let theirs = theirs.sums.get(&home)?;
+            Some((home, (sum == *theirs).then_some(sum)))
+        });
+        let (equal, differing): (Vec<_>, Vec<_>) = both.partition(|(_, equal)| equal.is_some());
+        let stable = |home: &Home| theirs.stable.get(home).copied();
+        let same = |(home, sum): (Home, Option<SetSum>)| Some((home, Same { sum: sum?, stable: stable(&home) }));
+        let same: BTreeMap<_, _> = equal.into_iter().filter_map(same).collect();
+        let homes: BTreeSet<_> = same.keys().copied().collect();
         self.summary.homes.extend(homes.iter().map(|home| (*home, Difference::default())));
         self.differing = differing.into_iter().map(|(home, _)| home).collect();
         if !homes.is_empty() {
-            out.push(Output::Met { homes, fence: self.summary.fence });
+            let fence = self.summary.fence;
+            out.push(Output::Same { homes: same, fence, closed });
+            out.push(Output::Met { homes, fence });
         }
         self.next_home(out);
     }

@@ -65,6 +65,10 @@ impl Node {
     }
 }
 
+fn roots(sums: BTreeMap<Home, SetSum>) -> Roots {
+    Roots { sums, ..Roots::default() }
+}
+
 /// Runs a session to its end, and checks on the way that nothing travels needlessly.
 fn run(
     me: &mut Node,
@@ -80,8 +84,8 @@ fn run(
     while let Some(output) = out.get(at).cloned() {
         at += 1;
         let input = match output {
-            Output::ReadRoots { fence, homes } => Input::OwnRoots(me.sums(&homes, fence)),
-            Output::AskRoots { fence, homes } => Input::PeerRoots(peer.sums(&homes, fence)),
+            Output::ReadRoots { fence, homes } => Input::OwnRoots(roots(me.sums(&homes, fence))),
+            Output::AskRoots { fence, homes } => Input::PeerRoots(roots(peer.sums(&homes, fence))),
             Output::ReadList { fence, home, after, limit } => {
                 let (elements, last) = me.page(home, after, fence, limit);
                 Input::OwnPage { elements, last }
@@ -98,6 +102,7 @@ fn run(
                 check_needed(&ids, me, peer, home);
                 Input::Pushed(me.send(home, &ids, peer, lost))
             }
+            Output::Same { .. } => continue,
             Output::Met { homes, .. } => {
                 met.extend(homes);
                 continue;
@@ -174,10 +179,17 @@ fn a_home_that_either_cannot_sum_is_not_compared() {
     let mut out = Vec::new();
     let homes = [home(0), home(1)].into();
     let mut session = Session::start(SETTINGS, Direction::Pull, PEER, homes, fence(), Millis(0), &mut out);
-    session.handle(Input::OwnRoots([(home(0), SetSum::ZERO), (home(1), SetSum::ZERO)].into()), Millis(0), &mut out);
-    session.handle(Input::PeerRoots([(home(1), SetSum::ZERO)].into()), Millis(0), &mut out);
-    assert_eq!(out[2], Output::Met { homes: [home(1)].into(), fence: fence() });
-    let Output::Finished(summary) = &out[3] else { panic!("{out:?}") };
+    session.handle(
+        Input::OwnRoots(roots([(home(0), SetSum::ZERO), (home(1), SetSum::ZERO)].into())),
+        Millis(0),
+        &mut out,
+    );
+    session.handle(Input::PeerRoots(roots([(home(1), SetSum::ZERO)].into())), Millis(0), &mut out);
+    let same = Same { sum: SetSum::ZERO, stable: None };
+    let homes = [(home(1), same)].into();
+    assert_eq!(out[2], Output::Same { homes, fence: fence(), closed: Stamp::ZERO });
+    assert_eq!(out[3], Output::Met { homes: [home(1)].into(), fence: fence() });
+    let Output::Finished(summary) = &out[4] else { panic!("{out:?}") };
     assert!(summary.complete && summary.homes.len() == 1);
 }
 
@@ -198,9 +210,9 @@ fn silence_disorder_and_failure_end_a_session() {
         let mut out = Vec::new();
         let homes = [home(0)].into();
         let mut session = Session::start(SETTINGS, Direction::Pull, PEER, homes, fence(), Millis(0), &mut out);
-        session.handle(Input::OwnRoots([(home(0), SetSum::ZERO)].into()), Millis(0), &mut out);
+        session.handle(Input::OwnRoots(roots([(home(0), SetSum::ZERO)].into())), Millis(0), &mut out);
         let other = SetSum { sum: 1, count: 1 };
-        session.handle(Input::PeerRoots([(home(0), other)].into()), Millis(100), &mut out);
+        session.handle(Input::PeerRoots(roots([(home(0), other)].into())), Millis(100), &mut out);
         session.handle(Input::Tick, Millis(1_099), &mut out);
         assert_eq!(out.len(), 4, "{out:?}");
         session.handle(input.clone(), Millis(at), &mut out);

@@ -64,7 +64,7 @@ async fn every_stream_arrives_whole_and_ends() {
             wrong @ (Scanned::Question { .. } | Scanned::End(_)) => panic!("{wrong:?}"),
         }
     }
-    let end = Scanned::End(ScanEnd { more: true, fence_age_ms: Some(7) });
+    let end = Scanned::End(ScanEnd { more: true, fence_age_ms: Some(7), stable_at: None });
     assert_eq!((questions.next(1).await, questions.next(1).await), (Ok(end.clone()), Ok(end)));
 
     let request = ElementsRequest { home: Home::GLOBAL, after: None, until: Stamp::from_bits(10_000) };

@@ -257,12 +257,19 @@ impl Service for Fake {
             let held = |_| Held { record: record(number), hint: false };
             pages.question(question(number), (0..number).map(held), None).await?;
         }
-        Ok(pages.end(ScanEnd { more: true, fence_age_ms: Some(7) }).await?)
+        Ok(pages.end(ScanEnd { more: true, fence_age_ms: Some(7), stable_at: None }).await?)
     }
 
     async fn roots(&self, _: Caller, request: RootsRequest) -> Result<RootsReply, Refusal> {
-        let sum = |home| HomeSum { home, sum: [3; 16], count: request.fence.to_bits(), since: Stamp::ZERO };
-        Ok(RootsReply { sums: request.homes.iter().map(sum).collect() })
+        let sum = |home| HomeSum {
+            home,
+            sum: [3; 16],
+            count: request.fence.to_bits(),
+            stable: None,
+            settled: None,
+            since: Stamp::ZERO,
+        };
+        Ok(RootsReply { sums: request.homes.iter().map(sum).collect(), closed: request.fence })
     }
 
     /// Element after element up to the fence.

@@ -1,7 +1,7 @@
 //! An index folder that is damaged, deleted, torn or of another store always ends in a correct index.
 
 use super::super::note::{Condition, Note};
-use super::super::{Incoming, RebuildReason, Role};
+use super::super::{Incoming, RebuildReason, Role, Source};
 use super::world::{Expected, World, record};
 use crate::disk::Crash;
 use crate::index::conformance::copy_folder;
@@ -174,7 +174,12 @@ fn killed(engine: Engine, copy: &Path) -> World {
             reader.shared.with_index(|index| Ok(index.flush()?)).unwrap();
         }
     }
-    let hint = |n: usize| Incoming { record: record(n), stamp: Stamp::from_bits(1 + n as u64), role: Role::Hint };
+    let hint = |n: usize| Incoming {
+        record: record(n),
+        stamp: Stamp::from_bits(1 + n as u64),
+        role: Role::Hint,
+        source: Source::Other,
+    };
     appender.merge((0..HINTED + 1).map(hint).collect(), world.wall_ms).unwrap();
     appender.discharge(vec![(record(0).home(), record(0).id())]).unwrap();
     copy_folder(dir.path(), copy);

@@ -1,6 +1,6 @@
 //! A record whose frame is damaged stays known, can be healed and can be erased; an erasure outlives a damaged frame.
 
-use super::super::{Appended, Incoming, Lookup, Merged, Reader, Role, State};
+use super::super::{Appended, Incoming, Lookup, Merged, Reader, Role, Source, State};
 use super::erasure::log_holds;
 use super::records::signed_otherwise;
 use super::world::{World, agent, key, record, records};
@@ -223,7 +223,12 @@ fn a_damaged_hint_is_told_of_and_can_be_healed_delivered_and_erased() {
     for compact_first in [false, true] {
         let world = World::new();
         let (mut appender, reader, _) = world.open();
-        let hint = |n: usize| Incoming { record: record(n), stamp: Stamp::from_bits(1 + n as u64), role: Role::Hint };
+        let hint = |n: usize| Incoming {
+            record: record(n),
+            stamp: Stamp::from_bits(1 + n as u64),
+            role: Role::Hint,
+            source: Source::Other,
+        };
         appender.merge((0..6).map(hint).collect(), world.wall_ms).unwrap();
         (1..5).for_each(|n| damage_hint(&world, &reader, n));
         if compact_first {

@@ -1,7 +1,7 @@
 //! Homes that moved away: they go out of index and log in steps, whenever they are cut short, and nothing else goes.
 
 use super::super::dropped::STEP;
-use super::super::{Appended, Appender, Incoming, Lookup, Merged, Reader, Role, StoreError};
+use super::super::{Appended, Appender, Incoming, Lookup, Merged, Reader, Role, Source, StoreError};
 use super::crashes::{every_call_fails, go_on};
 use super::erasure::log_holds;
 use super::merges::drop_home;
@@ -58,7 +58,7 @@ fn a_dropped_home_leaves_the_index_and_the_log_and_a_rebuild_agrees() {
             expected.note(&[n], &appender.append(vec![record(n)], world.wall_ms).unwrap());
         }
         let home = record(0).home();
-        let hint = Incoming { record: record(4), stamp: Stamp::ZERO, role: Role::Hint };
+        let hint = Incoming { record: record(4), stamp: Stamp::ZERO, role: Role::Hint, source: Source::Other };
         appender.merge(vec![hint], world.wall_ms).unwrap();
         expected.hints.insert(4, (Stamp::ZERO, 0));
         appender.erase(record(8).id(), agent(0), Timestamp::from_ms(1).unwrap()).unwrap();
@@ -128,7 +128,12 @@ fn what_comes_back_while_its_home_is_being_dropped_is_new_and_stays() {
         (0..steps).for_each(|_| assert!(appender.maintenance().step().is_ok()));
         let back = of_first_home();
         let later = Stamp::new(START_MS + 5, 0).unwrap();
-        let incoming = |n: &usize| Incoming { record: record(*n), stamp: later, role: Role::Owned };
+        let incoming = |n: &usize| Incoming {
+            record: record(*n),
+            stamp: later,
+            role: Role::Owned,
+            source: Source::Owner { settled: None },
+        };
         let merged = appender.merge(back.iter().step_by(2).map(incoming).collect(), world.wall_ms + 9).unwrap();
         assert!(
             merged.iter().all(|merged| *merged == Merged::Created { stamp: later }),

@@ -23,6 +23,8 @@ pub(super) struct Expected {
     pub(super) hints: BTreeMap<usize, (Stamp, usize)>,
     /// Dropped with their homes, and not come back.
     pub(super) gone: BTreeSet<usize>,
+    /// At or below it an append changes no signatures.
+    pub(super) closed: Stamp,
 }
 
 impl Expected {
@@ -37,7 +39,9 @@ impl Expected {
                 }
                 Appended::Exists { stamp } => {
                     assert_eq!(self.kept.get(n), Some(stamp));
-                    self.sign(*n, 0);
+                    if *stamp > self.closed {
+                        self.sign(*n, 0);
+                    }
                 }
                 Appended::Erased => assert!(self.erased.contains(n)),
                 Appended::TooLarge => panic!("{n} is too large"),

@@ -1,7 +1,7 @@
 //! Records from elsewhere, and records kept for others: whatever comes in whatever order ends in the same sets, and
 //! nothing acknowledged is lost.
 
-use super::super::{Appender, EraseError, Incoming, Merged, Reader, Role, StoreError};
+use super::super::{Appender, EraseError, Incoming, Merged, Reader, Role, Source, StoreError};
 use super::crashes::{every_call_fails, go_on};
 use super::expected::check_sets;
 use super::records::{RECORDS, VARIANTS, variant};
@@ -19,7 +19,12 @@ fn at(ms: u64) -> Stamp {
 }
 
 fn incoming(entries: &[Entry]) -> Vec<Incoming> {
-    let one = |(n, v, stamp, role): &Entry| Incoming { record: variant(*n, *v), stamp: *stamp, role: *role };
+    let one = |(n, v, stamp, role): &Entry| Incoming {
+        record: variant(*n, *v),
+        stamp: *stamp,
+        role: *role,
+        source: Source::Owner { settled: None },
+    };
     entries.iter().map(one).collect()
 }
 
@@ -128,11 +133,13 @@ proptest! {
                     appender.seal().unwrap();
                     drop(reader);
                     (appender, reader, _) = world.open();
+                    expected.closed = reader.closed();
                 }
                 Step::Crash(crash) => {
                     drop((appender, reader));
                     world.disk.crash(crash);
                     (appender, reader, _) = world.open();
+                    expected.closed = reader.closed();
                 }
             }
             expected.check(&reader);

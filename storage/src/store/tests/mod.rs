@@ -1,5 +1,6 @@
 //! Scenarios of the whole store, on a disk that crashes and fails and with every engine.
 
+mod close;
 mod compaction;
 mod corruption;
 mod crashes;

@@ -1,7 +1,7 @@
 //! The homes' sets: kept by erasures, made anew when they were made under another key or by another release.
 
 use super::super::summary::about;
-use super::super::{Incoming, ReadError, Reader, RebuildReason, Role};
+use super::super::{Incoming, ReadError, Reader, RebuildReason, Role, Source};
 use super::world::{Expected, RECORDS, World, agent, check_sets, record, records};
 use crate::disk::Crash;
 use crate::index::entry::{FORMAT, Table};
@@ -110,7 +110,12 @@ const STRIDE: usize = 4;
 fn a_check_finds_every_wrong_entry_of_a_set_or_a_hint() {
     let world = World::new().filled(0..RECORDS);
     let (mut appender, reader, _) = world.open();
-    let hint = |n: usize| Incoming { record: record(n), stamp: Stamp::from_bits(n as u64), role: Role::Hint };
+    let hint = |n: usize| Incoming {
+        record: record(n),
+        stamp: Stamp::from_bits(n as u64),
+        role: Role::Hint,
+        source: Source::Other,
+    };
     appender.merge((0..20).map(hint).collect(), world.wall_ms).unwrap();
     appender.discharge(vec![(record(7).home(), record(7).id())]).unwrap();
     drop((appender, reader));

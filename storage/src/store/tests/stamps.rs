@@ -1,6 +1,6 @@
 //! Stamps: none is given twice, none at or below one given before, whoever gives it and whenever the node was killed.
 
-use super::super::{Appended, Incoming, Role, StampError, Stamper};
+use super::super::{Appended, Incoming, Role, Source, StampError, Stamper};
 use super::records::variant;
 use super::world::{RECORDS, START_MS, World, record};
 use crate::disk::{Crash, Fault};
@@ -70,7 +70,7 @@ proptest! {
                 },
                 Event::Merge(n, ahead_ms) => {
                     let stamp = Stamp::new(world.wall_ms.saturating_add_signed(ahead_ms), 7).unwrap();
-                    let incoming = Incoming { record: variant(n, 1), stamp, role: Role::Owned };
+                    let incoming = Incoming { record: variant(n, 1), stamp, role: Role::Owned, source: Source::Owner { settled: None } };
                     drop(appender.merge(vec![incoming], world.wall_ms));
                 }
                 Event::Reserve => if appender.reserve(world.wall_ms).is_ok() {
@@ -152,7 +152,7 @@ fn a_merge_brings_the_ceiling_that_the_next_stamp_needs() {
     let world = World::new();
     let (mut appender, _, _) = world.open();
     let ahead = Stamp::new(START_MS + world.settings.clock_offset_ms_max, 9).unwrap();
-    let incoming = Incoming { record: record(0), stamp: ahead, role: Role::Hint };
+    let incoming = Incoming { record: record(0), stamp: ahead, role: Role::Hint, source: Source::Other };
     let syncs = world.disk.syncs();
     appender.merge(vec![incoming], START_MS).unwrap();
     assert_eq!(world.disk.syncs(), syncs + 1);
