@@ -3,7 +3,7 @@
 //! A [`Fault`] says what happened; its status and code are fixed here and nowhere else. Details of a node's own faults go
 //! to its log, never into an answer.
 
-use crate::database::{EraseError, Part, ReadError, RecordError, SubmitError};
+use crate::database::{ChangeError, EraseError, Part, ReadError, RecordError, SubmitError};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -44,6 +44,8 @@ pub(crate) enum Fault {
     Submit(SubmitError),
     /// The database did not answer.
     Read(ReadError),
+    /// The cluster as it is does not allow a change.
+    Conflict(String),
     /// Parts of the node that must hold do not.
     Unready(Vec<Part>),
     /// A fault of our own.
@@ -68,6 +70,19 @@ impl From<RecordError> for Fault {
             RecordError::NotFound => Self::NotFound("no record of that id is known"),
             RecordError::Erased => Self::Submit(SubmitError::Erased),
             RecordError::Read(error) => Self::Read(error),
+        }
+    }
+}
+
+impl From<ChangeError> for Fault {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Unheard(node) => Self::Conflict(format!(
+                "node {node} waits for nothing here: start it with `seeds` in this cluster, the cluster's key and an empty \
+                 data folder"
+            )),
+            ChangeError::Refused(why) => Self::Conflict(why),
+            ChangeError::Read(error) => Self::Read(error),
         }
     }
 }
@@ -214,6 +229,9 @@ impl From<Fault> for Problem {
             ),
             Fault::Submit(error) => error.into(),
             Fault::Read(error) => error.into(),
+            Fault::Conflict(detail) => {
+                Self::new(StatusCode::CONFLICT, "conflict", "The cluster as it is does not allow that", detail)
+            }
             Fault::Unready(parts) => {
                 let failing = parts.iter().filter(|part| !part.ok);
                 let named: Vec<String> = failing.map(|part| format!("{}: {}", part.name, part.detail)).collect();

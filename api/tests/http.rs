@@ -530,7 +530,7 @@ async fn the_document_describes_every_route_and_the_docs_need_no_network() {
     }
     let admin: Vec<_> = admin["paths"].as_object().unwrap().keys().filter(|path| path.contains("admin")).collect();
     expect![[
-        r#"["/v1/admin/cluster", "/v1/admin/compact", "/v1/admin/erase", "/v1/admin/nodes", "/v1/admin/settings", "/v1/admin/status"]"#
+        r#"["/v1/admin/changes", "/v1/admin/cluster", "/v1/admin/compact", "/v1/admin/erase", "/v1/admin/nodes", "/v1/admin/settings", "/v1/admin/status"]"#
     ]]
     .assert_eq(&format!("{admin:?}"));
     let docs = http.get("/docs/").await;
@@ -543,7 +543,13 @@ async fn the_document_describes_every_route_and_the_docs_need_no_network() {
 fn nodes() -> (Cluster, Vec<NodeView>) {
     let member = |name: &str, homes| {
         let addresses = Addresses { client: Some(format!("{name}:18180")), ..Addresses::default() };
-        Member { node_id: name.into(), addresses, zone: (name == "fake").then(|| "a".into()), homes }
+        Member {
+            node_id: name.into(),
+            addresses,
+            zone: (name == "fake").then(|| "a".into()),
+            homes,
+            is_draining: false,
+        }
     };
     let members = vec![member("a", 85), member("b", 86), member("fake", 86)];
     let figures = |hints_pending, records, is_exact| NodeFigures {
@@ -563,6 +569,7 @@ fn nodes() -> (Cluster, Vec<NodeView>) {
         leader: Some("b".into()),
         members,
         settings: ClusterSettings { replication_factor: 2 },
+        ..Cluster::default()
     };
     (cluster, views)
 }
@@ -579,7 +586,7 @@ async fn an_operator_sees_the_cluster_and_each_of_its_nodes() {
     assert_eq!((&cluster["epoch"], &cluster["leader"], &cluster["copies"]), (&3.into(), &"b".into(), &2.into()));
     assert_eq!((cluster["members"].as_array().unwrap().len(), &cluster["members"][2]["zone"]), (3, &"a".into()));
     let nodes = ask("/v1/admin/nodes").await.json();
-    expect![[r#"{"addresses":{"client":"a:18180","gossip":null,"rpc":null},"hints_pending":null,"homes":85,"is_leader":false,"is_self":false,"node_id":"a","replication_lag_seconds":null,"state":"down","under_replicated":null,"version":null,"zone":null}"#]]
+    expect![[r#"{"addresses":{"client":"a:18180","gossip":null,"rpc":null},"hints_pending":null,"homes":85,"is_draining":false,"is_leader":false,"is_self":false,"node_id":"a","replication_lag_seconds":null,"state":"down","under_replicated":null,"version":null,"zone":null}"#]]
         .assert_eq(&nodes["nodes"][0].to_string());
     let of = |number: usize, name: &str| nodes["nodes"][number][name].clone();
     assert_eq!((of(1, "is_leader"), of(2, "is_leader"), of(2, "is_self")), (true.into(), false.into(), true.into()));
@@ -678,4 +685,24 @@ async fn health_and_metrics_are_on_both_listeners() {
         assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
         assert_eq!(metrics.status, StatusCode::OK.as_u16());
     }
+}
+
+#[tokio::test]
+async fn a_change_of_the_cluster_is_planned_made_or_refused_with_the_reason() {
+    let http = Http::new();
+    let change = async |body: &str| {
+        let request = Request::post("/v1/admin/changes").body(Body::from(body.to_owned())).unwrap();
+        http.send(&http.admin, request).await
+    };
+    let planned = change(r#"{"change":"drain","node":"00000000000000aa","plan":true}"#).await.json();
+    assert_eq!(planned, serde_json::json!({"is_made": false, "homes_to_move": 3, "nodes": []}));
+    assert_eq!(change(r#"{"change":"pause"}"#).await.json()["is_made"], true);
+    let refused = change(r#"{"change":"remove","node":"00000000000000aa"}"#).await;
+    assert_eq!(
+        (refused.problem(), refused.json()["detail"].as_str().unwrap()),
+        ("409 conflict -".into(), "nobody else has it")
+    );
+    let unheard = change(r#"{"change":"join","node":"00000000000000aa"}"#).await;
+    assert!(unheard.json()["detail"].as_str().unwrap().contains("node 00000000000000aa waits for nothing here"));
+    assert_eq!(change(r#"{"change":"drain"}"#).await.problem(), "422 missing_field node");
 }

@@ -3,8 +3,8 @@
 //! It compares nothing itself and repairs nothing; it adds up what sessions found and what members report of their hints.
 //!
 //! A record is short of a copy if it is in the set of some owner of its home, or in a hint that is not discharged, and is
-//! not confirmed on every owner; a hint counts until it is discharged. Each home is counted by one node, its live owner of
-//! the lowest id. Invariants: no id is counted twice; a count is as of the fences it was made at; it is called exact only if
+//! not confirmed on every owner; a hint counts until it is discharged. In a home in transit those who may be read count as
+//! its owners. Each home is counted by one node, its live owner of the lowest id. Invariants: no id is counted twice; a count is as of the fences it was made at; it is called exact only if
 //! every owner was compared and every member reported after the last change that this node knows of.
 
 use crate::id::{Millis, NodeId};
@@ -62,7 +62,7 @@ struct Hints {
 
 /// Who counts a home: its live owner of the lowest id; nobody if none is alive.
 pub fn counter(table: &Table, home: Home, live: &BTreeSet<NodeId>) -> Option<NodeId> {
-    table.owners(home).iter().copied().filter(|owner| live.contains(owner)).min()
+    table.readers(home).filter(|reader| live.contains(reader)).min()
 }
 
 impl Accounting {
@@ -92,7 +92,7 @@ impl Accounting {
     /// Forgets what concerns nobody any more under another table or among other members.
     pub fn retable(&mut self, table: &Table, members: &BTreeSet<NodeId>) {
         let me = self.me;
-        self.compared.retain(|(home, peer), _| table.owns(me, *home) && table.owns(*peer, *home));
+        self.compared.retain(|(home, peer), _| table.reads(me, *home) && table.reads(*peer, *home));
         self.hints.retain(|node, _| members.contains(node));
     }
 
@@ -103,7 +103,7 @@ impl Accounting {
     }
 
     fn shortfall(&self, home: Home, view: View<'_>) -> Shortfall {
-        let others = || view.table.owners(home).iter().copied().filter(|owner| *owner != self.me);
+        let others = || view.table.readers(home).filter(|reader| *reader != self.me);
         let known: Vec<_> = others().filter_map(|owner| self.compared.get(&(home, owner))).collect();
         let ids = |compared: &&Compared| {
             let Difference { missing_here, missing_there, .. } = &compared.difference;
@@ -132,13 +132,14 @@ impl Accounting {
         view.members.iter().all(|node| view.live.contains(node) && reported(node))
     }
 
-    /// How far each other owner lags behind this node when a new stamp would be `stamp`.
+    /// How far each other owner lags behind this node when a new stamp would be `stamp`; of homes that it joins it does not.
     ///
     /// That is the age of the oldest record that it is known to lack. Of one that is not alive nothing new is known: it is
     /// the age of the last fence at which it was compared, if there are records after that.
     pub fn lags(&self, view: View<'_>, stamp: Stamp) -> BTreeMap<NodeId, Millis> {
         let mut lags = BTreeMap::new();
-        for ((home, peer), compared) in &self.compared {
+        let is_read = |((home, peer), _): &(&(Home, NodeId), &Compared)| view.table.reads(*peer, *home);
+        for ((home, peer), compared) in self.compared.iter().filter(is_read) {
             let unseen = view.newest.get(home).is_some_and(|newest| *newest > compared.fence);
             let away = (unseen && !view.live.contains(peer)).then_some(compared.fence);
             let since = compared.difference.missing_there.oldest.into_iter().chain(away).min();

@@ -19,9 +19,9 @@ mod malformed;
 pub use convert::{
     BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage, ElementsRequest, Erasure,
     FetchReply, FetchRequest, Found, GreetReply, GreetRequest, Greeting, Header, Held, HomeHints, HomeShortfall,
-    HomeSum, PeerLag, Piece, ProposeReply, ProposeRequest, Question, RaftKind, RaftReply, RaftRequest, Reachable,
-    Record, Refusal, Report, ReportRequest, Role, RootsReply, RootsRequest, ScanEnd, ScanPage, ScanRequest, Selector,
-    Standing, State, StoreReply, StoreRequest, TableReply, TableRequest, Verdict,
+    HomeSum, Membership, PeerLag, Piece, ProposeReply, ProposeRequest, Question, RaftKind, RaftReply, RaftRequest,
+    Reachable, Record, Refusal, Report, ReportRequest, Role, RootsReply, RootsRequest, ScanEnd, ScanPage, ScanRequest,
+    Selector, Standing, State, StoreReply, StoreRequest, TableReply, TableRequest, Verdict,
 };
 pub use homes::Homes;
 pub use malformed::{Fault, Malformed};

@@ -90,7 +90,7 @@ pub struct Run {
     invariants: Vec<Box<dyn Invariant>>,
     /// Whether the faults begin with a cluster that serves.
     is_founded: bool,
-    /// Nodes that never come back.
+    /// Nodes that never come back, or do not belong to the cluster yet.
     gone: BTreeSet<usize>,
     /// When something happened that clients may notice, and whether their recovery from it counts.
     faults: Vec<(Duration, bool)>,
@@ -118,7 +118,7 @@ impl Run {
             figures: Figures::default(),
             invariants,
             is_founded: shape.is_founded,
-            gone: BTreeSet::new(),
+            gone: (shape.founders()..shape.nodes).collect(),
             faults: Vec::new(),
             watched: 0,
             measures_lag: false,
@@ -142,13 +142,13 @@ impl Run {
         self.check()
     }
 
-    /// Starts all nodes and waits until they are ready.
+    /// Starts all nodes of the cluster and waits until they are ready.
     ///
     /// # Errors
     ///
     /// As [`Run::until_ready`].
     pub fn start_all(&mut self, limit: Duration) -> Result<(), Failure> {
-        for node in 0..self.cluster.nodes() {
+        for node in self.staying() {
             self.cluster.start(node);
         }
         self.until_ready(limit)
@@ -303,7 +303,22 @@ impl Run {
         self.gone.insert(node);
     }
 
-    /// The nodes that are there at the end: all but those that never come back.
+    /// Notes that a node belongs to the cluster from now on.
+    pub fn welcome(&mut self, node: usize) {
+        self.gone.remove(&node);
+    }
+
+    /// Lets up to so many seconds pass, by chance.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::step`].
+    pub fn pass_up_to_seconds(&mut self, seconds: u64) -> Result<(), Failure> {
+        let time = self.chance.between(Duration::from_millis(500), Duration::from_secs(seconds));
+        self.pass(time)
+    }
+
+    /// The nodes that are there at the end: all that belong to the cluster and come back.
     pub fn staying(&self) -> Vec<usize> {
         (0..self.cluster.nodes()).filter(|node| !self.gone.contains(node)).collect()
     }

@@ -1,5 +1,6 @@
 //! What a node knows of its cluster: who is in it, how each of them is, and how many copies are missing.
 
+use super::Moves;
 use serde::Serialize;
 use std::num::NonZeroU8;
 use std::ops::RangeInclusive;
@@ -18,6 +19,24 @@ pub struct Cluster {
     pub members: Vec<Member>,
     /// What holds for the whole cluster.
     pub settings: ClusterSettings,
+    /// How far it is on its way to where these lead it.
+    pub moves: Moves,
+    /// Nodes that wait to be made members, ascending by name.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A fresh node that has the cluster's key and was heard of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Candidate {
+    /// Its name.
+    #[schema(examples("3b6a27bcceb6a42d"))]
+    pub node_id: String,
+    /// Where it is.
+    pub addresses: Addresses,
+    /// The zone it stands in; null if it names none.
+    pub zone: Option<String>,
+    /// The member that had these addresses, if one has: a node that lost its disk comes back as another.
+    pub in_place_of: Option<String>,
 }
 
 /// A node that belongs to the cluster.
@@ -33,6 +52,8 @@ pub struct Member {
     /// How many homes it owns by the placement table, the global one included.
     #[schema(maximum = 257)]
     pub homes: u16,
+    /// Whether it gives away what it owns, and is removed then.
+    pub is_draining: bool,
 }
 
 /// Where a node is; null where that is not known.
@@ -144,7 +165,13 @@ mod tests {
             hints_pending: 0,
             under_replicated,
         });
-        let member = Member { node_id: "n".to_owned(), addresses: Addresses::default(), zone: None, homes: 1 };
+        let member = Member {
+            node_id: "n".to_owned(),
+            addresses: Addresses::default(),
+            zone: None,
+            homes: 1,
+            is_draining: false,
+        };
         NodeView { member, state, figures }
     }
 

@@ -3,13 +3,16 @@
 //! This crate declares it and never implements it, except as a fake in tests. All futures are boxed, so that handlers
 //! know a `dyn Database` and are compiled once.
 
+mod change;
 mod cluster;
 mod read;
 mod status;
 mod write;
 
+pub use change::{Change, ChangeError, Changed, Moves, NodeName, Share};
 pub use cluster::{
-    Addresses, Cluster, ClusterSettings, Member, NodeFigures, NodeState, NodeView, REPLICATION_FACTORS, Shortfall,
+    Addresses, Candidate, Cluster, ClusterSettings, Member, NodeFigures, NodeState, NodeView, REPLICATION_FACTORS,
+    Shortfall,
 };
 pub use read::{
     Answer, ClaimView, Consistency, Damaged, Export, ExportPosition, Filter, Page, QueryPlan, Question, ReadError,
@@ -64,6 +67,10 @@ pub trait Database: Send + Sync + 'static {
     /// Has the cluster keep each record on so many nodes, one of [`REPLICATION_FACTORS`]. It is decided when this returns;
     /// the placement table and the data follow by themselves.
     fn set_replication_factor(&self, copies: NonZeroU8) -> Pending<'_, Result<(), ReadError>>;
+
+    /// Changes who is in the cluster or what moves in it, or says what that would come to. It is decided when this returns;
+    /// the data follows by itself.
+    fn change(&self, change: Change, plan_only: bool) -> Pending<'_, Result<Changed, ChangeError>>;
 
     /// How every node of the cluster is, ascending by name. All are asked at once; who does not answer soon is told
     /// without figures.

@@ -3,6 +3,7 @@
 //! Everything a body's types cannot refuse by themselves is refused here: what is not JSON, keys that stand twice or are
 //! not known, wrong types, other spellings of bytes. Signatures are not verified here.
 
+mod change;
 mod envelope;
 mod naming;
 mod path;
@@ -13,6 +14,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use change::parse_change;
 pub use envelope::{Kind, parse_envelope};
 pub use naming::parse_naming;
 pub use print::{envelope_json, write_envelope};

@@ -3,11 +3,11 @@
 use super::App;
 use super::body::{self, JSON};
 use super::describe::{
-    AdminProblems, ClusterShape, EraseProblems, Erased, Glance, Naming, NodesShape, SettingsChange, SettingsProblems,
-    StatusShape,
+    AdminProblems, ChangeProblems, ChangeShape, ClusterShape, EraseProblems, Erased, Glance, Naming, NodesShape,
+    SettingsChange, SettingsProblems, StatusShape,
 };
-use crate::database::{ClusterSettings, Compaction, Erasure};
-use crate::json::{parse_naming, parse_settings};
+use crate::database::{Changed, ClusterSettings, Compaction, Erasure};
+use crate::json::{parse_change, parse_naming, parse_settings};
 use crate::problem::Fault;
 use axum::Json;
 use axum::body::Body;
@@ -85,6 +85,21 @@ pub(crate) async fn settings(
     }
     app.database.set_replication_factor(copies).await?;
     Ok(Json(ClusterSettings { replication_factor: copies.get() }))
+}
+
+/// Change who is in the cluster, or what moves in it.
+///
+/// It is decided when this answers, or only planned. The data follows by itself, a few homes at a time; reads and writes go
+/// on meanwhile. `GET /v1/admin/cluster` tells how far it is. To ask again is harmless.
+#[utoipa::path(
+    post, path = "/v1/admin/changes", tag = "admin", request_body = ChangeShape,
+    responses((status = 200, description = "What it comes to.", body = Changed), ChangeProblems),
+)]
+pub(crate) async fn change(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Json<Changed>, Fault> {
+    body::check_media_type(&headers, JSON)?;
+    let bytes = body::read(&app, &headers, body).await?;
+    let (change, plan_only) = parse_change(&bytes).map_err(Fault::Body)?;
+    Ok(Json(app.database.change(change, plan_only).await?))
 }
 
 /// How every node of the cluster is.

@@ -94,6 +94,7 @@ fn administration() -> OpenApiRouter<App> {
         .routes(routes!(admin::status))
         .routes(routes!(admin::cluster))
         .routes(routes!(admin::settings))
+        .routes(routes!(admin::change))
         .routes(routes!(admin::nodes))
 }
 

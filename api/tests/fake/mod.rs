@@ -149,6 +149,15 @@ impl Database for Fake {
         Box::pin(async { Ok(()) })
     }
 
+    fn change(&self, change: Change, plan_only: bool) -> Pending<'_, Result<Changed, ChangeError>> {
+        let answer = match change {
+            Change::Join(node) => Err(ChangeError::Unheard(node)),
+            Change::Remove(_) => Err(ChangeError::Refused("nobody else has it".into())),
+            _ => Ok(Changed { is_made: !plan_only, homes_to_move: 3, nodes: Vec::new() }),
+        };
+        Box::pin(async { answer })
+    }
+
     fn nodes(&self) -> Pending<'_, Result<Vec<NodeView>, ReadError>> {
         Box::pin(async { self.nodes.lock().unwrap().clone() })
     }

@@ -34,6 +34,38 @@ pub enum Command {
     SetSetting(Setting),
     /// Replaces the table, if its epoch is the next one.
     SetTable(Table),
+    /// Replaces the goal, if its epoch is the next one of a goal. It moves nothing either: tables follow, step by step.
+    SetGoal(Table),
+    /// Makes a node a member, who owns nothing yet.
+    Admit {
+        /// Who. An id that was removed never comes back.
+        node: NodeId,
+        /// Where it is reached, its zone and versions.
+        member: Member,
+    },
+    /// Has a member give all its homes to others, or stops that.
+    Drain {
+        /// Who.
+        node: NodeId,
+        /// Whether it is to go.
+        leaves: bool,
+    },
+    /// Takes a member out, at once and for ever: a dead one, or one that has been drained.
+    Remove {
+        /// Who.
+        node: NodeId,
+    },
+    /// Takes a member out and another in, in one step, so that what one owned goes to the other.
+    Replace {
+        /// Who goes, for ever.
+        old: NodeId,
+        /// Who comes.
+        node: NodeId,
+        /// Where it is reached, its zone and versions.
+        member: Member,
+    },
+    /// Lets no further home set out on its way to the goal, or lets them again.
+    Pause(bool),
 }
 
 /// A setting and its new value.

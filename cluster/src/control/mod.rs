@@ -3,14 +3,21 @@
 //! [`State::apply`] is all there is to the control plane's state machine; it knows no log, no leader and no time, and never
 //! calls the planner: a table comes in a [`Command`], so nodes of two releases that plan differently still agree.
 //!
+//! Besides the table that counts there is a **goal**: the table that was planned for the members and settings as they are.
+//! [`steps`] leads from one to the other, a few homes at a time, so that a change of the cluster is a number of small steps
+//! each of which is a command, and goes on wherever it was when anybody died.
+//!
 //! Invariants: applying the same commands to equal states gives equal bytes; a command is applied whole or not at all;
-//! epochs only grow, by one; a cluster's id never changes; every owner is a member.
+//! epochs only grow, by one; a cluster's id never changes; every owner is a member; who was removed is never one again.
 
 mod command;
 mod state;
+pub mod steps;
+mod voters;
 
 pub use command::{Command, Setting};
 pub use state::{History, Outcome, Refusal, State};
+pub use voters::{VOTERS_MAX, voters};
 
 use crate::id::NodeKey;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,13 @@
 //! The state that every node of a cluster shares, and the one way to change it.
 
-use super::{Command, Member, Setting, Settings, ZONE_BYTES_MAX};
+use super::{Command, Member, Setting, Settings, ZONE_BYTES_MAX, steps};
 use crate::id::{ClusterId, Epoch, NodeId};
 use crate::placement::{self, COPIES_MAX, NODES_MAX, PlanError, Table, homes, plan};
 use crate::wire::{self, WireError};
+use model::Home;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU8;
 
 /// The first byte of an encoded state.
 const VERSION: u8 = 1;
@@ -23,6 +25,22 @@ struct Founded {
     members: BTreeMap<NodeId, Member>,
     settings: Settings,
     table: Table,
+    goal: Table,
+    /// What the goal was planned for.
+    planned_for: Basis,
+    /// Members that give away what they own.
+    draining: BTreeSet<NodeId>,
+    /// Who was a member once and is never one again.
+    removed: BTreeSet<NodeId>,
+    paused: bool,
+}
+
+/// What a plan depends on, besides the plan before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Basis {
+    /// Who may own homes, and in which zone it is.
+    zones: BTreeMap<NodeId, String>,
+    copies: NonZeroU8,
 }
 
 /// How many commands were applied since the founding, itself included, by what became of them.
@@ -71,6 +89,18 @@ pub enum Refusal {
     /// The table was made from an older one. Plan again from the present one.
     #[error("the table has epoch {given}, the next is {next}", given = .0.0, next = .1.0)]
     Epoch(Epoch, Epoch),
+    /// An id is used once. Start the node with an empty data folder: it gets a new one.
+    #[error("node {0} was removed from this cluster, and an id never comes back")]
+    Removed(NodeId),
+    /// Somebody has to keep what there is. Admit another node first.
+    #[error("node {0} is the last that may own anything")]
+    Last(NodeId),
+    /// Bring the node back, or restore what it had from a backup.
+    #[error("nobody but node {0} has all of one of its homes")]
+    OnlyCopy(NodeId),
+    /// Plan again: members were drained or removed meanwhile, or it is in transit.
+    #[error("the goal gives homes to nodes that may not own any")]
+    Goal,
 }
 
 impl Outcome {
@@ -115,21 +145,64 @@ impl State {
         self.history
     }
 
-    /// The table that is to follow the present one: planned if a home has not as many owners as settings and members ask
-    /// for; `None` if all have, or there is no cluster. Only who leads proposes it; whoever else does is refused by its epoch.
+    /// Where the table is to get; `None` before the founding. Its epoch counts the goals.
+    pub fn goal(&self) -> Option<&Table> {
+        self.founded.as_ref().map(|founded| &founded.goal)
+    }
+
+    /// The members that give away what they own.
+    pub fn draining(&self) -> impl Iterator<Item = NodeId> {
+        self.founded.iter().flat_map(|founded| &founded.draining).copied()
+    }
+
+    /// Whether this was a member once and is never one again.
+    pub fn was_removed(&self, node: NodeId) -> bool {
+        self.founded.as_ref().is_some_and(|founded| founded.removed.contains(&node))
+    }
+
+    /// Whether no further home sets out.
+    pub fn is_paused(&self) -> bool {
+        self.founded.as_ref().is_some_and(|founded| founded.paused)
+    }
+
+    /// The command that is next on the way to what settings and members ask for; `None` if nothing is to be done now. Only
+    /// who leads proposes it; whoever else does is refused by its epoch.
+    ///
+    /// `taken` are the homes in transit of which every owner has taken all that each reader holds; `empty` the members that
+    /// hold no record of a home that is not theirs, and no hint. Cost: that of a plan if members or settings have changed.
     ///
     /// # Errors
     ///
     /// [`PlanError`] if there is no plan.
-    pub fn next_table(&self) -> Result<Option<Table>, PlanError> {
-        let Some(Founded { members, settings, table, .. }) = &self.founded else { return Ok(None) };
-        let copies = usize::from(settings.replication_factor.get()).min(members.len());
-        if homes().all(|home| table.owners(home).len() == copies) {
-            return Ok(None);
+    pub fn next(&self, taken: &BTreeSet<Home>, empty: &BTreeSet<NodeId>) -> Result<Option<Command>, PlanError> {
+        let Some(founded) = &self.founded else { return Ok(None) };
+        let basis = founded.basis();
+        if basis != founded.planned_for && !basis.zones.is_empty() {
+            let zone = |(id, zone): (&NodeId, &String)| placement::Member { id: *id, zone: zone.clone() };
+            let nodes: Vec<_> = basis.zones.iter().map(zone).collect();
+            return Ok(Some(Command::SetGoal(plan(Some(&founded.goal), &nodes, basis.copies)?)));
         }
-        let zone = |(id, member): (&NodeId, &Member)| placement::Member { id: *id, zone: member.zone.clone() };
-        let nodes: Vec<_> = members.iter().map(zone).collect();
-        plan(Some(table), &nodes, settings.replication_factor).map(Some)
+        if let Ok(Some(table)) = steps::next(&founded.table, &founded.goal, taken, founded.paused) {
+            return Ok(Some(Command::SetTable(table)));
+        }
+        let mut gone = founded.draining.iter().filter(|node| empty.contains(node) && !founded.is_needed(**node));
+        Ok(gone.next().map(|node| Command::Remove { node: *node }))
+    }
+
+    /// The state after a command, and the goal that is planned then: what an operator is shown before it is done.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] that the command would meet now.
+    pub fn what_if(&self, command: &Command) -> Result<Self, Refusal> {
+        let mut then = self.clone();
+        if let Outcome::Refused(refusal) = then.apply(command) {
+            return Err(refusal);
+        }
+        if let Ok(Some(goal @ Command::SetGoal(_))) = then.next(&BTreeSet::new(), &BTreeSet::new()) {
+            then.apply(&goal);
+        }
+        Ok(then)
     }
 
     /// Applies one command. Deterministic, total, and independent of everything but its arguments.
@@ -168,6 +241,15 @@ impl State {
             }
             Command::SetSetting(Setting::ReplicationFactor(copies)) => next.settings.replication_factor = *copies,
             Command::SetTable(table) => next.set_table(table)?,
+            Command::SetGoal(goal) => next.set_goal(goal)?,
+            Command::Admit { node, member } => next.admit(*node, member)?,
+            Command::Drain { node, leaves } => next.drain(*node, *leaves)?,
+            Command::Remove { node } => next.remove(*node)?,
+            Command::Replace { old, node, member } => {
+                next.admit(*node, member)?;
+                next.remove(*old)?;
+            }
+            Command::Pause(paused) => next.paused = *paused,
         }
         check_settings(next.settings)?;
         Ok(next)
@@ -191,7 +273,18 @@ impl State {
         if table.epoch() != Epoch(1) {
             return Err(Refusal::Epoch(table.epoch(), Epoch(1)));
         }
-        let founded = Founded { cluster, members: members.clone(), settings, table: table.clone() };
+        let mut founded = Founded {
+            cluster,
+            members: members.clone(),
+            settings,
+            table: table.clone(),
+            goal: table.clone(),
+            planned_for: Basis { zones: BTreeMap::new(), copies: settings.replication_factor },
+            draining: BTreeSet::new(),
+            removed: BTreeSet::new(),
+            paused: false,
+        };
+        founded.planned_for = founded.basis();
         founded.check()?;
         Ok(founded)
     }
@@ -214,6 +307,75 @@ impl State {
 }
 
 impl Founded {
+    fn basis(&self) -> Basis {
+        let stay = self.members.iter().filter(|(node, _)| !self.draining.contains(node));
+        let zones = stay.map(|(node, member)| (*node, member.zone.clone())).collect();
+        Basis { zones, copies: self.settings.replication_factor }
+    }
+
+    /// Whether a node is to have records of some home, now or at the goal.
+    fn is_needed(&self, node: NodeId) -> bool {
+        homes().any(|home| self.table.holds(node, home) || self.goal.owns(node, home))
+    }
+
+    fn set_goal(&mut self, goal: &Table) -> Result<(), Refusal> {
+        let (next, basis) = (Epoch(self.goal.epoch().0 + 1), self.basis());
+        if *goal == self.goal && basis == self.planned_for {
+            return Ok(());
+        }
+        if goal.epoch() != next {
+            return Err(Refusal::Epoch(goal.epoch(), next));
+        }
+        if !goal.moves().is_empty() || goal.nodes().iter().any(|node| !basis.zones.contains_key(node)) {
+            return Err(Refusal::Goal);
+        }
+        (self.goal, self.planned_for) = (goal.clone(), basis);
+        Ok(())
+    }
+
+    fn admit(&mut self, node: NodeId, member: &Member) -> Result<(), Refusal> {
+        check_member(node, member)?;
+        if self.removed.contains(&node) {
+            return Err(Refusal::Removed(node));
+        }
+        self.members.entry(node).or_insert_with(|| member.clone());
+        if self.members.len() <= NODES_MAX { Ok(()) } else { Err(Refusal::Members(self.members.len())) }
+    }
+
+    fn drain(&mut self, node: NodeId, leaves: bool) -> Result<(), Refusal> {
+        self.must_be_member(node)?;
+        if leaves {
+            self.draining.insert(node);
+        } else {
+            self.draining.remove(&node);
+        }
+        if self.draining.len() < self.members.len() { Ok(()) } else { Err(Refusal::Last(node)) }
+    }
+
+    fn remove(&mut self, node: NodeId) -> Result<(), Refusal> {
+        if self.removed.contains(&node) {
+            return Ok(());
+        }
+        self.must_be_member(node)?;
+        self.table = if self.table.nodes().contains(&node) {
+            steps::without(&self.table, node).ok_or(Refusal::OnlyCopy(node))?
+        } else {
+            self.table.clone()
+        };
+        self.members.remove(&node);
+        self.draining.remove(&node);
+        self.removed.insert(node);
+        let stay = |home: Home| self.goal.owners(home).iter().copied().filter(|owner| *owner != node);
+        let owners = homes().map(|home| Some(stay(home).collect()).filter(|list: &Vec<_>| !list.is_empty()));
+        let owners = homes().zip(owners).map(|(home, list)| list.unwrap_or_else(|| self.table.owners(home).to_vec()));
+        self.goal = Table::new(Epoch(self.goal.epoch().0 + 1), owners.collect()).map_err(|_| Refusal::Goal)?;
+        if self.draining.len() < self.members.len() { Ok(()) } else { Err(Refusal::Last(node)) }
+    }
+
+    fn must_be_member(&self, node: NodeId) -> Result<(), Refusal> {
+        if self.members.contains_key(&node) { Ok(()) } else { Err(Refusal::Stranger(node)) }
+    }
+
     /// Takes the next table, or the present one once more.
     fn set_table(&mut self, table: &Table) -> Result<(), Refusal> {
         let next = Epoch(self.table.epoch().0 + 1);
@@ -234,6 +396,7 @@ impl Founded {
         }
         self.members.iter().try_for_each(|(node, member)| check_member(*node, member))?;
         check_settings(self.settings)?;
+        self.check_owners(&self.goal)?;
         self.check_owners(&self.table)
     }
 

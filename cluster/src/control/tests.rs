@@ -67,24 +67,147 @@ fn the_table_is_replaced_only_by_the_one_made_from_it() {
     assert_eq!(state.table().map(Table::epoch), Some(Epoch(2)));
 }
 
+/// Has everything done that is to be done, as if every owner took what it lacks at once. Returns how many tables it took.
+fn settle(state: &mut State) -> usize {
+    let mut tables = 0;
+    for _ in 0..100 {
+        let taken = state.table().unwrap().moves().keys().copied().collect();
+        let empty = state.members().unwrap().keys().copied().collect();
+        let Some(command) = state.next(&taken, &empty).unwrap() else { return tables };
+        tables += usize::from(matches!(command, Command::SetTable(_)));
+        assert_eq!(state.apply(&command), Outcome::Changed, "{command:?}");
+    }
+    panic!("it never comes to rest");
+}
+
+fn loads(state: &State) -> Vec<usize> {
+    state.members().unwrap().keys().map(|node| state.table().unwrap().homes_of(*node).count()).collect()
+}
+
+fn admit(id: u64) -> Command {
+    Command::Admit { node: NodeId(id), member: member(id, 1) }
+}
+
 #[test]
-fn another_number_of_copies_asks_for_another_table_once_and_keeps_what_it_can() {
+fn another_number_of_copies_moves_what_is_new_and_nothing_else() {
+    let nobody = BTreeSet::new();
     let mut state = three();
-    assert_eq!((State::default().next_table(), state.next_table()), (Ok(None), Ok(None)));
-    for (copies, owners) in [(3, 3), (7, 3), (2, 2), (1, 1)] {
+    assert_eq!(State::default().next(&BTreeSet::new(), &nobody), Ok(None));
+    assert_eq!(state.next(&BTreeSet::new(), &nobody), Ok(None));
+    for (copies, loads_then) in [(3, [257; 3]), (7, [257; 3]), (2, [172, 171, 171]), (1, [86, 86, 85])] {
         state.apply(&Command::SetSetting(Setting::ReplicationFactor(factor(copies))));
         let before = state.table().unwrap().clone();
-        let Some(next) = state.next_table().unwrap() else {
-            assert_eq!((copies, owners), (7, 3), "there are no more nodes");
-            continue;
-        };
-        assert_eq!(next.epoch(), Epoch(before.epoch().0 + 1));
-        assert!(homes().all(|home| next.owners(home).len() == owners));
-        let moves = usize::from(Home::COUNT) * owners.saturating_sub(before.owners(Home::GLOBAL).len());
-        assert_eq!(next.moves_from(&before), moves, "only what is new is sent");
-        assert_eq!(state.apply(&Command::SetTable(next)), Outcome::Changed);
-        assert_eq!(state.next_table(), Ok(None));
+        settle(&mut state);
+        let mut loads = loads(&state);
+        loads.sort_unstable_by_key(|load| std::cmp::Reverse(*load));
+        assert_eq!(loads, loads_then, "{copies} copies");
+        let added = usize::from(Home::COUNT) * usize::from(copies == 3);
+        assert_eq!(state.table().unwrap().moves_from(&before), added, "only what is new is sent");
     }
+}
+
+#[test]
+fn a_cluster_of_one_grows_to_three_and_five_and_shrinks_again() {
+    let mut state = State::default();
+    state.apply(&found(&[1]));
+    assert_eq!(loads(&state), [257]);
+    for id in [2, 3] {
+        assert_eq!(state.apply(&admit(id)), Outcome::Changed);
+        assert_eq!(state.apply(&admit(id)), Outcome::Unchanged);
+        settle(&mut state);
+    }
+    assert_eq!(loads(&state), [172, 171, 171]);
+    assert_eq!(state.apply(&admit(4)), Outcome::Changed);
+    let tables = settle(&mut state);
+    assert!((3..=8).contains(&tables), "{tables}");
+    state.apply(&admit(5));
+    settle(&mut state);
+    assert_eq!(loads(&state), [103, 103, 103, 103, 102]);
+
+    assert_eq!(state.apply(&Command::Drain { node: NodeId(1), leaves: true }), Outcome::Changed);
+    settle(&mut state);
+    assert_eq!(state.members().unwrap().keys().map(|node| node.0).collect::<Vec<_>>(), [2, 3, 4, 5]);
+    assert!(state.was_removed(NodeId(1)));
+    assert_eq!(state.apply(&admit(1)), Outcome::Refused(Refusal::Removed(NodeId(1))));
+    assert_eq!(loads(&state).iter().sum::<usize>(), 2 * 257);
+}
+
+#[test]
+fn who_replaces_a_dead_node_takes_what_it_had_and_nothing_else_moves() {
+    let mut state = three();
+    let before = state.table().unwrap().clone();
+    let command = Command::Replace { old: NodeId(2), node: NodeId(9), member: member(9, 9) };
+    assert_eq!(state.apply(&command), Outcome::Changed);
+    assert!(homes().all(|home| !state.table().unwrap().holds(NodeId(2), home)), "it is no owner from that moment");
+    settle(&mut state);
+    let after = state.table().unwrap();
+    assert!(before.homes_of(NodeId(2)).eq(after.homes_of(NodeId(9))));
+    assert!([1, 3].map(NodeId).iter().all(|node| before.homes_of(*node).eq(after.homes_of(*node))));
+    assert_eq!(state.apply(&command), Outcome::Unchanged, "asked again after it was done");
+}
+
+#[test]
+fn nobody_is_removed_who_alone_has_all_of_a_home() {
+    let mut state = three();
+    assert_eq!(state.apply(&Command::Remove { node: NodeId(2) }), Outcome::Changed);
+    let refused = Outcome::Refused(Refusal::OnlyCopy(NodeId(3)));
+    assert_eq!(state.apply(&Command::Remove { node: NodeId(3) }), refused, "before there are two copies again");
+    settle(&mut state);
+    assert_eq!(state.apply(&Command::Remove { node: NodeId(3) }), Outcome::Changed);
+    assert_eq!(
+        state.apply(&Command::Drain { node: NodeId(1), leaves: true }),
+        Outcome::Refused(Refusal::Last(NodeId(1)))
+    );
+    assert_eq!(state.apply(&Command::Remove { node: NodeId(1) }), Outcome::Refused(Refusal::OnlyCopy(NodeId(1))));
+}
+
+#[test]
+fn a_pause_lets_what_is_under_way_arrive_and_nothing_set_out() {
+    let mut state = three();
+    state.apply(&admit(4));
+    let nobody = BTreeSet::new();
+    for _ in 0..2 {
+        let command = state.next(&BTreeSet::new(), &nobody).unwrap().unwrap();
+        state.apply(&command);
+    }
+    let under_way = state.table().unwrap().moves().len();
+    assert_eq!(under_way, steps::HOMES_IN_TRANSIT_MAX);
+    let left = |state: &State| steps::left(state.table().unwrap(), state.goal().unwrap());
+    let before = left(&state);
+    state.apply(&Command::Pause(true));
+    settle(&mut state);
+    assert_eq!((left(&state), state.table().unwrap().moves().len()), (before - under_way, 0));
+    state.apply(&Command::Pause(false));
+    settle(&mut state);
+    assert_eq!(left(&state), 0);
+}
+
+#[test]
+fn another_zone_is_another_plan() {
+    let mut state = State::default();
+    let zoned = |id, zone: &str| Member { zone: zone.to_owned(), ..member(id, 1) };
+    let members = [(1, "a"), (2, "a"), (3, "b"), (4, "b")].map(|(id, zone)| (NodeId(id), zoned(id, zone)));
+    state.apply(&Command::found(members.into(), Settings { replication_factor: factor(2) }).unwrap());
+    let in_one_zone = |state: &State| {
+        let zone = |node: &NodeId| state.members().unwrap()[node].zone.clone();
+        let table = state.table().unwrap();
+        homes().filter(|home| table.owners(*home).iter().map(zone).collect::<BTreeSet<_>>().len() < 2).count()
+    };
+    assert_eq!(in_one_zone(&state), 0);
+    state.apply(&Command::UpdateMember { node: NodeId(2), member: zoned(2, "b") });
+    state.apply(&Command::UpdateMember { node: NodeId(4), member: zoned(4, "a") });
+    assert!(in_one_zone(&state) > 0);
+    settle(&mut state);
+    assert_eq!(in_one_zone(&state), 0);
+}
+
+#[test]
+fn what_a_command_would_do_is_known_before_it_is_done() {
+    let state = three();
+    let then = state.what_if(&admit(4)).unwrap();
+    assert_eq!(then.goal().unwrap().homes_of(NodeId(4)).count(), 128);
+    assert_eq!(steps::left(then.table().unwrap(), then.goal().unwrap()), 128);
+    assert_eq!(state.what_if(&Command::Remove { node: NodeId(9) }), Err(Refusal::Stranger(NodeId(9))));
 }
 
 #[test]
@@ -140,8 +263,8 @@ fn the_bytes_of_a_command_and_of_a_state_are_frozen() {
         format!("{:02x?}\n", State::default().encode()),
     ];
     expect![[r#"
-        965 bytes, 9317634bce42aa316024f04935014f8857d8cb2dfd2809b8abac95fc1a853af1
-        984 bytes, 8cf200a7b66b34dc2e90995156fef1b599f683ce28ee7e0c9bc8ac50313c64bc
+        966 bytes, d3e53b06c3e859577a3eb8e4fb1292d1c8c15bd7843fd9f03fac14e4c909744f
+        1778 bytes, 01fa23f6fcda252b137707765afacd81c3510e6bf92dd4f268056da8e390f180
         [01, 01, 01, 00, 00, 00, 00, 00, 00, 00, 01, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 00, 0a, 00, 00, 01, 07, 00, 0a, 00, 00, 02, 07, 00, 0a, 00, 00, 03, 07, 01, 61, 01, 01]
         [01, 02, 00, 03]
         [01, 00, 00, 00, 00]
@@ -166,7 +289,81 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(id, port)| Command::UpdateMember { node: NodeId(id), member: member(id, port) }),
         (1..20_u8).prop_map(|copies| Command::SetSetting(Setting::ReplicationFactor(factor(copies)))),
         (1..6_u64, ids()).prop_map(|(epoch, ids)| Command::SetTable(table(epoch, &ids))),
+        (1..6_u64, ids()).prop_map(|(epoch, ids)| Command::SetGoal(table(epoch, &ids))),
+        change(),
     ]
+}
+
+/// A change that an operator asks for, of a cluster of up to five.
+fn change() -> impl Strategy<Value = Command> {
+    let id = || (1..6_u64).prop_map(NodeId);
+    prop_oneof![
+        (1..6_u64).prop_map(admit),
+        (id(), any::<bool>()).prop_map(|(node, leaves)| Command::Drain { node, leaves }),
+        id().prop_map(|node| Command::Remove { node }),
+        (id(), id()).prop_map(|(old, node)| Command::Replace { old, node, member: member(node.0, 5) }),
+        any::<bool>().prop_map(Command::Pause),
+        (1..5_u8).prop_map(|copies| Command::SetSetting(Setting::ReplicationFactor(factor(copies)))),
+    ]
+}
+
+/// Who really has all of each home, if whoever is to have nothing of it any more drops it at once.
+struct World {
+    state: State,
+    whole: BTreeMap<Home, BTreeSet<NodeId>>,
+}
+
+impl World {
+    fn apply(&mut self, command: &Command, taken: &BTreeSet<Home>) {
+        let before = self.state.table().unwrap().clone();
+        self.state.apply(command);
+        let table = self.state.table().unwrap();
+        for (home, whole) in &mut self.whole {
+            if taken.contains(home) {
+                assert!(before.readers(*home).all(|reader| whole.contains(&reader)));
+                whole.extend(before.owners(*home));
+            }
+            whole.retain(|node| table.holds(*node, *home));
+            assert!(table.readers(*home).next().is_some(), "nobody is read");
+            for reader in table.readers(*home) {
+                assert!(
+                    whole.contains(&reader),
+                    "{command:?}: node {reader} is read about home {home} and lacks records"
+                );
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_operators_do_at_any_step_whoever_is_read_has_it_all_and_the_goal_is_reached(
+        changes in prop::collection::vec((prop::option::of(change()), any::<u64>()), 1..30),
+    ) {
+        let state = three();
+        let whole = homes().map(|home| (home, state.table().unwrap().owners(home).iter().copied().collect())).collect();
+        let mut world = World { state, whole };
+        for (change, luck) in changes {
+            if let Some(change) = change {
+                world.apply(&change, &BTreeSet::new());
+            }
+            let moves = world.state.table().unwrap().moves().keys().copied().enumerate();
+            let taken: BTreeSet<_> = moves.filter(|(at, _)| luck >> (at % 64) & 1 == 1).map(|(_, home)| home).collect();
+            if let Some(command) = world.state.next(&taken, &BTreeSet::new()).unwrap() {
+                let taken = if matches!(command, Command::SetTable(_)) { taken } else { BTreeSet::new() };
+                world.apply(&command, &taken);
+            }
+        }
+        world.state.apply(&Command::Pause(false));
+        settle(&mut world.state);
+        let (table, goal) = (world.state.table().unwrap(), world.state.goal().unwrap());
+        prop_assert_eq!(steps::left(table, goal), 0);
+        let copies = usize::from(world.state.settings().unwrap().replication_factor.get());
+        let owners = copies.min(world.state.members().unwrap().len());
+        prop_assert!(homes().all(|home| table.owners(home).len() == owners));
+    }
 }
 
 proptest! {

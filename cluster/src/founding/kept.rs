@@ -13,7 +13,8 @@ const VERSION: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct List(BTreeSet<NodeId>);
 
-/// What is on the disk. It only ever goes down this list, and a list never changes.
+/// What is on the disk. It only ever goes down this list, and neither a list nor a cluster ever changes; who has promised
+/// does not join.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kept {
     /// Nothing: the node is fresh.
@@ -22,6 +23,8 @@ pub enum Kept {
     Promise(List),
     /// A cluster founded with this list.
     Founded(List),
+    /// A cluster that others founded, and that admitted this node.
+    Joined(ClusterId),
 }
 
 impl ClusterId {
@@ -72,11 +75,20 @@ impl fmt::Display for List {
 }
 
 impl Kept {
-    /// The list, unless nothing is kept.
+    /// The list, if there is one.
     pub fn list(&self) -> Option<&List> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Joined(_) => None,
             Self::Promise(list) | Self::Founded(list) => Some(list),
+        }
+    }
+
+    /// The cluster that the node belongs to.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        match self {
+            Self::Nothing | Self::Promise(_) => None,
+            Self::Founded(list) => Some(list.cluster()),
+            Self::Joined(cluster) => Some(*cluster),
         }
     }
 
@@ -112,7 +124,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_reads_back_and_its_bytes_are_frozen() {
-        for kept in [Kept::Nothing, Kept::Promise(list(&[1, 500])), Kept::Founded(list(&[7]))] {
+        let joined = Kept::Joined(ClusterId([9; 16]));
+        for kept in [Kept::Nothing, Kept::Promise(list(&[1, 500])), Kept::Founded(list(&[7])), joined] {
             assert_eq!(Kept::decode(&kept.encode()), Ok(kept));
         }
         assert_eq!(Kept::Promise(list(&[1, 500])).encode(), [1, 1, 2, 1, 0xf4, 3]);

@@ -1,4 +1,4 @@
-//! How fresh nodes make one cluster, and never two.
+//! How fresh nodes make one cluster, and never two; and how a fresh node comes to belong to one that is there.
 //!
 //! [`Founding`] decides and does nothing else: it knows no address, no file and no Raft. Fresh nodes tell each other how they
 //! stand. Who sees exactly as many fresh nodes as it expects writes down a **promise** to that list; who has heard the same
@@ -6,7 +6,8 @@
 //!
 //! Invariants: a node promises once in its life, and announces a promise only once it is on disk; a cluster is founded only
 //! if all on its list have promised that list, so two founded lists share nobody; nobody promises a list while it hears
-//! of a node that is not on it; nobody founds who has heard of another list or another cluster since its start.
+//! of a node that is not on it; nobody founds who has heard of another list or another cluster since its start;
+//! nobody founds who only joins, and nobody joins who has promised to found.
 
 mod kept;
 #[cfg(test)]
@@ -26,7 +27,8 @@ pub const HEARD_MAX: usize = 256;
 /// What a node knows of the founding before it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Settings {
-    /// How many nodes found together, at least 1. With 1 a node founds alone: only without seeds, key and cluster id.
+    /// How many nodes found together. With 1 a node founds alone: only without seeds, key and cluster id. With 0 it founds
+    /// nothing, and waits to be admitted to a cluster.
     pub bootstrap_expect: usize,
     /// How often everybody is asked, and the state of things is judged anew.
     pub ask_every: Millis,
@@ -43,7 +45,7 @@ pub struct Settings {
 pub enum Standing {
     /// It belongs to nothing.
     Fresh {
-        /// With how many nodes it would found, itself included.
+        /// With how many nodes it would found, itself included; 0 if it only joins.
         expect: usize,
     },
     /// It has promised to found with exactly these.
@@ -62,6 +64,8 @@ pub enum Input {
         /// How it stands.
         standing: Standing,
     },
+    /// A member of this cluster says that this node is one too.
+    Admitted(ClusterId),
     /// Somebody told of this node: it is worth asking.
     Named(NodeId),
     /// What was last to be persisted is on disk.
@@ -81,6 +85,8 @@ pub enum Output {
     Ask(NodeId),
     /// Start Raft with exactly this list. Comes again after every restart; doing it twice is harmless.
     Start(List),
+    /// Belong to this cluster, whose Raft others have started. Comes again after every restart.
+    Join(ClusterId),
     /// What an operator should know has changed.
     Trouble(Trouble),
 }
@@ -106,7 +112,8 @@ pub struct Founding {
 }
 
 impl Founding {
-    /// A founding from what is on the disk. If that is a founded cluster, the first output is its [`Output::Start`].
+    /// A founding from what is on the disk. If that is a founded cluster, the first output is its [`Output::Start`]; if it is
+    /// one that was joined, its [`Output::Join`].
     pub fn start(me: NodeId, settings: Settings, kept: Kept, now: Millis, out: &mut Vec<Output>) -> Self {
         let mut founding = Self {
             me,
@@ -120,9 +127,8 @@ impl Founding {
             in_sight: (BTreeSet::new(), now),
             trouble: None,
         };
-        if let Kept::Founded(list) = &founding.kept {
-            out.push(Output::Start(list.clone()));
-        } else {
+        founding.begin(out);
+        if !founding.is_over() {
             founding.handle(Input::Tick, now, out);
         }
         founding
@@ -134,6 +140,7 @@ impl Founding {
             Kept::Nothing => Standing::Fresh { expect: self.settings.bootstrap_expect },
             Kept::Promise(list) => Standing::Promised(list.clone()),
             Kept::Founded(list) => Standing::Founded(list.cluster()),
+            Kept::Joined(cluster) => Standing::Founded(*cluster),
         }
     }
 
@@ -149,20 +156,21 @@ impl Founding {
         self.trouble.as_ref()
     }
 
-    /// When the next [`Input::Tick`] is due; `None` once the cluster is founded.
+    /// When the next [`Input::Tick`] is due; `None` once the node belongs to a cluster.
     pub fn wake_at(&self) -> Option<Millis> {
-        (!self.is_founded()).then_some(self.ask_at)
+        (!self.is_over()).then_some(self.ask_at)
     }
 
     /// Takes one step. `now` never goes back.
     pub fn handle(&mut self, input: Input, now: Millis, out: &mut Vec<Output>) {
         match input {
             Input::Heard { from, standing } => self.hear(from, standing, now),
+            Input::Admitted(cluster) => self.admitted(cluster, out),
             Input::Named(node) => self.name(node),
             Input::Persisted => self.persisted(now, out),
             Input::Tick => {}
         }
-        if self.is_founded() {
+        if self.is_over() {
             return;
         }
         if now >= self.ask_at {
@@ -174,8 +182,26 @@ impl Founding {
         }
     }
 
-    fn is_founded(&self) -> bool {
-        matches!(self.kept, Kept::Founded(_))
+    fn is_over(&self) -> bool {
+        self.kept.cluster().is_some()
+    }
+
+    /// Who has promised to found belongs to those it promised it to, whatever others say.
+    fn admitted(&mut self, cluster: ClusterId, out: &mut Vec<Output>) {
+        if self.kept == Kept::Nothing && self.pending.is_none() {
+            let kept = Kept::Joined(cluster);
+            out.push(Output::Persist(kept.clone()));
+            self.pending = Some(kept);
+        }
+    }
+
+    /// Says what is to be done if the node belongs to a cluster.
+    fn begin(&self, out: &mut Vec<Output>) {
+        match &self.kept {
+            Kept::Founded(list) => out.push(Output::Start(list.clone())),
+            Kept::Joined(cluster) => out.push(Output::Join(*cluster)),
+            Kept::Nothing | Kept::Promise(_) => {}
+        }
     }
 
     fn hear(&mut self, from: NodeId, standing: Standing, now: Millis) {
@@ -201,8 +227,8 @@ impl Founding {
         self.kept = kept;
         self.since = now;
         self.ask(now, out);
-        if let Kept::Founded(list) = &self.kept {
-            out.push(Output::Start(list.clone()));
+        self.begin(out);
+        if self.is_over() {
             self.trouble = None;
         }
     }
@@ -216,8 +242,9 @@ impl Founding {
     /// Notes which fresh nodes are in sight, this one included.
     fn look_round(&mut self, now: Millis) {
         let since = now - self.settings.forget_after;
-        let is_fresh =
-            |(standing, last): &(Standing, Millis)| matches!(standing, Standing::Fresh { .. }) && *last >= since;
+        let is_fresh = |(standing, last): &(Standing, Millis)| {
+            matches!(standing, Standing::Fresh { expect: 1.. }) && *last >= since
+        };
         let fresh = self.heard.iter().filter(|(_, heard)| is_fresh(heard)).map(|(node, _)| *node);
         let in_sight: BTreeSet<_> = fresh.chain([self.me]).collect();
         if in_sight != self.in_sight.0 {
@@ -229,7 +256,7 @@ impl Founding {
         let decision = match &self.kept {
             Kept::Nothing => self.promise(now).map(|list| list.map(Kept::Promise)),
             Kept::Promise(list) => self.found(list, now).map(|found| found.then(|| Kept::Founded(list.clone()))),
-            Kept::Founded(_) => Ok(None),
+            Kept::Founded(_) | Kept::Joined(_) => Ok(None),
         };
         let trouble = decision.as_ref().err().cloned();
         if trouble != self.trouble {
@@ -246,7 +273,10 @@ impl Founding {
     fn promise(&self, now: Millis) -> Result<Option<List>, Trouble> {
         let expect = self.settings.bootstrap_expect;
         if let Some(cluster) = self.clusters().next() {
-            return Err(Trouble::Exists(cluster));
+            return Err(Trouble::Exists { cluster, me: self.me });
+        }
+        if expect == 0 {
+            return if now < self.since + self.settings.silence_max { Ok(None) } else { Err(Trouble::NoCluster) };
         }
         self.agree_on(expect)?;
         let lists: BTreeSet<_> = self.promises().map(|(_, list)| list).collect();
@@ -288,7 +318,7 @@ impl Founding {
             return Err(Trouble::TwoLists(list.clone()));
         }
         if let Some(cluster) = self.clusters().find(|cluster| *cluster != list.cluster()) {
-            return Err(Trouble::Exists(cluster));
+            return Err(Trouble::Exists { cluster, me: self.me });
         }
         let promised: BTreeSet<_> = self.promises().map(|(node, _)| node).chain([self.me]).collect();
         if self.clusters().next().is_some() || list.nodes().all(|node| promised.contains(&node)) {
@@ -309,7 +339,7 @@ impl Founding {
     /// Nobody in sight may expect another number.
     fn agree_on(&self, expect: usize) -> Result<(), Trouble> {
         let other = self.heard.iter().find_map(|(node, (standing, _))| match standing {
-            Standing::Fresh { expect: theirs } if *theirs != expect && self.in_sight.0.contains(node) => {
+            Standing::Fresh { expect: theirs @ 1.. } if *theirs != expect && self.in_sight.0.contains(node) => {
                 Some(Trouble::Expectations { expect, node: *node, theirs: *theirs })
             }
             Standing::Fresh { .. } | Standing::Promised(_) | Standing::Founded(_) => None,

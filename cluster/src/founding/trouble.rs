@@ -40,8 +40,15 @@ pub enum Trouble {
     },
     /// Two lists were promised among nodes that see each other. Wipe the nodes of one list and start them again.
     TwoLists(List),
-    /// There is a cluster already. This node can only join it.
-    Exists(ClusterId),
+    /// There is a cluster already. This node can only join it, once an operator admits it there.
+    Exists {
+        /// The cluster.
+        cluster: ClusterId,
+        /// This node.
+        me: NodeId,
+    },
+    /// This node only joins, and no cluster is in sight. Check `seeds`, the key and the ports.
+    NoCluster,
     /// Somebody on the promised list is not heard of. Bring it back; if its disk is lost, wipe all on the list.
     Missing {
         /// The promised list.
@@ -73,7 +80,13 @@ impl fmt::Display for Trouble {
                 write!(f, "others promised a list that this node cannot promise (bootstrap_expect is {expect}): {list}")
             }
             Self::TwoLists(list) => write!(f, "another list was promised besides this one: {list}"),
-            Self::Exists(cluster) => write!(f, "cluster {cluster} exists already: this node does not found another"),
+            Self::Exists { cluster, me } => {
+                write!(f, "cluster {cluster} exists already: this node joins it once it is admitted there, by ")?;
+                write!(f, "`stemedb node join {me}`")
+            }
+            Self::NoCluster => {
+                f.write_str("no cluster is in sight, and this node only joins one: check seeds, key and ports")
+            }
             Self::Missing { list, missing } => {
                 f.write_str("promised a list whose members were never seen again: ")?;
                 names(missing, f)?;

@@ -11,6 +11,8 @@
 //! others have settled without. So nothing is taken from it that is closed here, and it makes what it has the same as what
 //! an owner has that was one before, up to what that closed, until both have the same.
 //!
+//! In a home in transit whoever is leaving it is an owner as long as that lasts, and whoever joins is a newcomer.
+//!
 //! Invariants: the stable time of a home only rises while this node keeps a copy of it; it is never above what each owner
 //! said it had closed before it summed its set; what lies at or below it is left as it is ([`Frontier::take`]).
 
@@ -96,13 +98,12 @@ impl Frontier {
         }
         let (before, mut known) = (self.table.replace(Arc::new(table.clone())), std::mem::take(&mut self.homes));
         for home in crate::placement::homes() {
-            let owners = table.owners(home);
-            let is_owner = owners.contains(&self.me);
+            let is_owner = table.holds(self.me, home);
             if is_owner || home == Home::GLOBAL {
-                let others: BTreeSet<_> = owners.iter().copied().filter(|owner| *owner != self.me).collect();
+                let others: BTreeSet<_> = table.holders(home).filter(|owner| *owner != self.me).collect();
                 let known = known.remove(&home).unwrap_or_default();
                 let is_new = |owner: &NodeId| {
-                    let was_owner = before.as_ref().is_none_or(|before| before.owns(*owner, home));
+                    let was_owner = before.as_ref().is_none_or(|before| before.holds(*owner, home));
                     !was_owner || known.newcomers.contains(owner)
                 };
                 let newcomers = others.iter().copied().filter(is_new).collect();

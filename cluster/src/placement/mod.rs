@@ -13,7 +13,7 @@ mod table;
 
 pub use plan::{COPIES_MAX, Member, NODES_MAX, PlanError, plan};
 pub use route::{Route, stand_ins};
-pub use table::{Table, TableError};
+pub use table::{Move, Table, TableError};
 
 use model::Home;
 

@@ -6,13 +6,15 @@ use model::Home;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// The way of a record: its owners, then everybody else in the order in which they stand in.
+/// The way of a record: its owners, those who are leaving its home, then everybody else in the order in which they stand in.
 ///
 /// Homes with equal routes can share one write. Disjoint and without repetition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
     /// The owners of the home, the preferred first.
     pub owners: Vec<NodeId>,
+    /// Who still gets the record, so that it can be read there, and counts for nothing.
+    pub leaving: Vec<NodeId>,
     /// Who keeps a hint when an owner cannot, the first to be asked first.
     pub stand_ins: Vec<NodeId>,
 }
@@ -20,17 +22,19 @@ pub struct Route {
 impl Route {
     /// The route of `home` under `table` among `members`. Cost: a hash a member.
     pub fn of(home: Home, table: &Table, members: &BTreeSet<NodeId>) -> Self {
-        let owners = table.owners(home).to_vec();
-        Self { stand_ins: stand_ins(home, &owners, members), owners }
+        let (owners, holders) = (table.owners(home).to_vec(), table.holders(home).collect::<Vec<_>>());
+        let leaving = holders.get(owners.len()..).unwrap_or_default().to_vec();
+        Self { stand_ins: stand_ins(home, &holders, members), leaving, owners }
     }
 }
 
-/// The members that do not own `home`, in the order in which they stand in for an owner.
+/// The members that are not to have the records of `home`, in the order in which they stand in for an owner. `holders` are
+/// those that are.
 ///
 /// Source: Thaler and Ravishankar, IEEE/ACM Transactions on Networking 6(1), 1998: whoever leaves, the others keep their
 /// order, and different homes lean on different nodes. Every node of every release must agree. Cost: a hash a member.
-pub fn stand_ins(home: Home, owners: &[NodeId], members: &BTreeSet<NodeId>) -> Vec<NodeId> {
-    let others = members.iter().copied().filter(|node| !owners.contains(node));
+pub fn stand_ins(home: Home, holders: &[NodeId], members: &BTreeSet<NodeId>) -> Vec<NodeId> {
+    let others = members.iter().copied().filter(|node| !holders.contains(node));
     by_preference(home, others)
 }
 

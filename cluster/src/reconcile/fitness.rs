@@ -19,7 +19,7 @@ pub struct Settings {
 /// The homes for which this node may answer.
 ///
 /// Invariants: after a start or a stall a home is fit only once it was met at a fence not before it, or once all its other
-/// owners have been out of reach for [`Settings::alone_after`]; who does not own a home is never fit for it.
+/// readers have been out of reach for [`Settings::alone_after`]; who is no reader of a home is never fit for it.
 #[derive(Clone, Debug)]
 pub struct Fitness {
     settings: Settings,
@@ -45,7 +45,7 @@ impl Fitness {
         stalled
     }
 
-    /// A session found that this node has all that another owner has of these homes, up to `fence`.
+    /// A session found that this node has all that another reader has of these homes, up to `fence`.
     pub fn met(&mut self, homes: &BTreeSet<Home>, fence: Stamp) {
         for home in homes {
             let last = self.met.entry(*home).or_insert(fence);
@@ -55,22 +55,22 @@ impl Fitness {
 
     /// Another table counts: what this node owns only from now on has to be met first, also if it owned it before.
     pub fn retable(&mut self, table: &Table, me: NodeId) {
-        self.met.retain(|home, _| table.owns(me, *home));
+        self.met.retain(|home, _| table.holds(me, *home));
     }
 
     /// Whether this node may be asked about `home`. `reachable` are the nodes that answer it.
     pub fn is_fit(&self, home: Home, table: &Table, me: NodeId, reachable: &BTreeSet<NodeId>, now: Millis) -> bool {
-        let mut others = table.owners(home).iter().filter(|owner| **owner != me).peekable();
+        let mut others = table.readers(home).filter(|reader| *reader != me).peekable();
         let is_waiting = now < self.since.0 + self.settings.alone_after;
-        let alone = others.peek().is_none() || (!is_waiting && others.all(|owner| !reachable.contains(owner)));
-        table.owns(me, home) && (self.meeting(home).is_some() || alone)
+        let alone = others.peek().is_none() || (!is_waiting && others.all(|reader| !reachable.contains(&reader)));
+        table.reads(me, home) && (self.meeting(home).is_some() || alone)
     }
 
     /// How old the last meeting over `home` is when a new stamp would be `stamp`; nothing for the only owner, who misses
     /// nothing. `None` without a meeting since the start or the stall: what this node has of `home` may be of any age, even
     /// if it is fit because nobody else can be reached.
     pub fn fence_age(&self, home: Home, table: &Table, me: NodeId, stamp: Stamp) -> Option<Millis> {
-        if table.owners(home) == [me] {
+        if table.readers(home).eq([me]) {
             return Some(Millis(0));
         }
         self.meeting(home).map(|fence| Millis(stamp.ms().saturating_sub(fence.ms())))

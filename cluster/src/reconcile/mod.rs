@@ -1,14 +1,16 @@
 //! How nodes come to hold the same: pairs of owners compare the sets of the homes they share, and send what is missing.
 //!
 //! [`schedule`] says with whom and when, [`session`] compares and repairs, [`fitness`] says what this node may be asked
-//! meanwhile, [`handover`] sees to what this node holds and does not own. None of them sees a record, sends anything, or
-//! reads a clock.
+//! meanwhile, [`taking`] when a home that moves has arrived, [`pace`] how fast records are taken, [`handover`] sees to what this
+//! node holds and does not own. None of them sees a record, sends anything, or reads a clock.
 
 pub mod fitness;
 pub mod handover;
 mod merge;
+pub mod pace;
 pub mod schedule;
 pub mod session;
+pub mod taking;
 
 use crate::id::NodeId;
 use crate::placement::Table;
@@ -70,10 +72,10 @@ impl Missing {
     }
 }
 
-/// The homes that `me` compares with `peer`: those that both own, and [`Home::GLOBAL`] if `peer` owns it, since every node
-/// keeps a copy of that.
+/// The homes that `me` compares with `peer`: those that both are to have, and [`Home::GLOBAL`] if `peer` is to have it, since
+/// every node keeps a copy of that.
 pub fn shared_homes(table: &Table, me: NodeId, peer: NodeId) -> BTreeSet<Home> {
-    let global = table.owns(peer, Home::GLOBAL).then_some(Home::GLOBAL);
+    let global = table.holds(peer, Home::GLOBAL).then_some(Home::GLOBAL);
     table.shared(me, peer).chain(global).filter(|_| me != peer).collect()
 }
 
@@ -81,7 +83,7 @@ pub fn shared_homes(table: &Table, me: NodeId, peer: NodeId) -> BTreeSet<Home> {
 ///
 /// [`handover`] sees to that. [`Home::GLOBAL`] is never among them.
 pub fn strays(table: &Table, me: NodeId, held: impl IntoIterator<Item = Home>) -> BTreeSet<Home> {
-    held.into_iter().filter(|home| *home != Home::GLOBAL && !table.owns(me, *home)).collect()
+    held.into_iter().filter(|home| *home != Home::GLOBAL && !table.holds(me, *home)).collect()
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Cluster {
         if node != self.me {
             return self.peers.store(node, role, epoch, parcel.wire(), deadline).await.map(|stored| stored.verdicts);
         }
-        self.must_go_by(epoch).map_err(own_refusal)?;
+        let _under_way = self.must_go_by(epoch).map_err(own_refusal)?;
         if role == proto::Role::Owned {
             self.changed(parcel.records().iter().map(|stamped| stamped.record.home()));
         }

@@ -1,4 +1,4 @@
-//! The founding of a cluster, carried out: greets whoever gossip knows, keeps what is promised, and starts the control plane.
+//! How a node comes to a cluster, carried out: greets whoever gossip knows, and keeps what it promises, founds or joins.
 //!
 //! [`cluster::founding`] decides. What is promised or founded is on disk before anybody is told.
 
@@ -7,9 +7,10 @@ use super::greeting::{Heard, standing};
 use super::lifecycle::greet_all;
 use crate::founding_file::{KeptError, keep};
 use crate::world::World;
-use ::cluster::Millis;
-use ::cluster::founding::{Founding, Input, Kept, List, Output, Settings, Trouble};
+use ::cluster::founding::{Founding, Input, Kept, List, Output, Settings, Standing, Trouble};
 use ::cluster::placement::homes;
+use ::cluster::{ClusterId, Millis};
+use proto::Membership;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,33 @@ use tokio::sync::mpsc;
 /// How long a greeting may take.
 pub(super) const GREET_DEADLINE: Duration = Duration::from_millis(500);
 
-/// The founder of a node, until its cluster is founded.
+/// The cluster that a node belongs to.
+#[derive(Clone, Debug)]
+pub(crate) enum Belonging {
+    /// It is one of its founders.
+    Founder(List),
+    /// It joined later.
+    Joined(ClusterId),
+}
+
+impl Belonging {
+    pub(crate) fn cluster(&self) -> ClusterId {
+        match self {
+            Self::Founder(list) => list.cluster(),
+            Self::Joined(cluster) => *cluster,
+        }
+    }
+
+    /// The list that it founded with.
+    pub(crate) fn founders(&self) -> Option<&List> {
+        match self {
+            Self::Founder(list) => Some(list),
+            Self::Joined(_) => None,
+        }
+    }
+}
+
+/// The founder of a node, until it belongs to a cluster.
 #[derive(Debug)]
 pub(crate) struct Founder {
     pub(crate) cluster: Arc<Cluster>,
@@ -29,9 +56,9 @@ pub(crate) struct Founder {
 }
 
 impl Founder {
-    /// Works until the cluster is founded, and returns the list of its founders.
-    pub(crate) async fn found(self, heard: &mut mpsc::Receiver<Heard>) -> Result<List, KeptError> {
-        let (cluster, mut out, mut started) = (Arc::clone(&self.cluster), Vec::new(), None);
+    /// Works until the node belongs to a cluster.
+    pub(crate) async fn found(self, heard: &mut mpsc::Receiver<Heard>) -> Result<Belonging, KeptError> {
+        let (cluster, mut out, mut belongs) = (Arc::clone(&self.cluster), Vec::new(), None);
         let mut machine = Founding::start(cluster.me, self.settings, self.kept.clone(), cluster.now(), &mut out);
         loop {
             let mut inputs = Vec::new();
@@ -44,13 +71,14 @@ impl Founder {
                         tracing::info!(?kept, "kept of the founding");
                         if matches!(kept, Kept::Promise(_)) {
                             // There is no cluster before all have promised, so nobody has anything that this node lacks.
-                            cluster.met(&homes().collect(), before);
+                            cluster.began(&homes().collect(), before);
                         }
                         inputs.push(Input::Persisted);
                     }
                     // Their answers come in as heard.
                     Output::AskSeeds | Output::Ask(_) => drop(tokio::spawn(greet_all(Arc::clone(&cluster)))),
-                    Output::Start(list) => started = Some(list),
+                    Output::Start(list) => belongs = Some(Belonging::Founder(list)),
+                    Output::Join(cluster) => belongs = Some(Belonging::Joined(cluster)),
                     Output::Trouble(trouble) => tell(&cluster, &trouble),
                 }
             }
@@ -63,10 +91,10 @@ impl Founder {
             for input in inputs {
                 machine.handle(input, cluster.now(), &mut out);
             }
-            if let Some(list) = started {
+            if let Some(belonging) = belongs {
                 cluster.standing.send_replace(machine.standing());
                 cluster.set_founding_trouble(None);
-                return Ok(list);
+                return Ok(belonging);
             }
             if !out.is_empty() {
                 continue;
@@ -75,7 +103,11 @@ impl Founder {
                 biased;
                 Some(heard) = heard.recv() => {
                     cluster.note_clock(&heard);
-                    Input::Heard { from: heard.from, standing: standing(&heard.greeting) }
+                    let standing = standing(&heard.greeting);
+                    if let (Standing::Founded(cluster), Membership::Member) = (&standing, heard.membership) {
+                        machine.handle(Input::Admitted(*cluster), self.cluster.now(), &mut out);
+                    }
+                    Input::Heard { from: heard.from, standing }
                 }
                 () = cluster.sleep_until(machine.wake_at()) => Input::Tick,
             };
@@ -85,7 +117,7 @@ impl Founder {
 }
 
 fn tell(cluster: &Cluster, trouble: &Trouble) {
-    tracing::warn!(%trouble, "no cluster is founded yet");
+    tracing::warn!(%trouble, "this node belongs to no cluster yet");
     cluster.set_founding_trouble(Some(trouble.to_string()));
 }
 

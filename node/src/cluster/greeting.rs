@@ -5,7 +5,7 @@
 use super::Cluster;
 use ::cluster::founding::{List, Standing};
 use ::cluster::{ClusterId, NodeId};
-use proto::{Greeting, PROTOCOL_MAX, PROTOCOL_MIN, Reachable};
+use proto::{Greeting, Membership, PROTOCOL_MAX, PROTOCOL_MIN, Reachable};
 use std::net::SocketAddr;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(crate) struct Card {
 pub(crate) struct Heard {
     pub(crate) from: NodeId,
     pub(crate) greeting: Greeting,
+    /// What it takes this node for.
+    pub(crate) membership: Membership,
     /// When, by this node's wall clock, in the middle between question and answer.
     pub(crate) wall_ms: u64,
 }
@@ -59,7 +61,8 @@ impl Cluster {
 
     /// Somebody said who it is.
     pub(crate) fn greeted(&self, from: NodeId, greeting: &Greeting) {
-        self.take(Heard { from, greeting: greeting.clone(), wall_ms: self.clock.wall_ms() });
+        let (greeting, membership) = (greeting.clone(), Membership::None);
+        self.take(Heard { from, greeting, membership, wall_ms: self.clock.wall_ms() });
     }
 
     /// Greets whoever listens at an address, and takes note of what it says.
@@ -73,7 +76,8 @@ impl Cluster {
         let request = proto::GreetRequest { greeting: self.greeting(), call_back };
         let reply = self.peers.greet(address, request, deadline).await?;
         let wall_ms = began + self.clock.wall_ms().saturating_sub(began) / 2;
-        self.take(Heard { from: NodeId(reply.greeting.node), greeting: reply.greeting.clone(), wall_ms });
+        let (from, greeting) = (NodeId(reply.greeting.node), reply.greeting.clone());
+        self.take(Heard { from, greeting, membership: reply.membership, wall_ms });
         Ok(reply)
     }
 
@@ -91,6 +95,25 @@ impl Cluster {
             neighbours.insert(heard.from, heard.greeting.clone());
         }
         self.heard.try_send(heard).ok(); // full: it will be greeted again
+    }
+
+    /// What a node is to this one's cluster.
+    pub(crate) fn membership(&self, node: NodeId) -> Membership {
+        let state = self.control_state();
+        if state.members().is_some_and(|members| members.contains_key(&node)) {
+            Membership::Member
+        } else if state.was_removed(node) {
+            Membership::Removed
+        } else {
+            Membership::None
+        }
+    }
+
+    /// The fresh nodes that were heard of, ascending.
+    pub(super) fn fresh_neighbours(&self) -> Vec<Greeting> {
+        let neighbours = self.neighbours.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = |greeting: &&Greeting| matches!(greeting.standing, proto::Standing::Fresh { .. });
+        neighbours.values().filter(is_fresh).cloned().collect()
     }
 
     /// The last that a node said of itself.

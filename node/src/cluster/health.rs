@@ -11,12 +11,13 @@ use ::cluster::frontier::Frontier;
 use ::cluster::placement::Table;
 use ::cluster::reconcile::fitness::{self, Fitness};
 use ::cluster::reconcile::session::Summary;
-use ::cluster::{Millis, NodeId};
+use ::cluster::reconcile::taking::Taking;
+use ::cluster::{Epoch, Millis, NodeId};
 use model::{Home, Stamp};
 use proto::{Greeting, HomeHints, HomeShortfall, Homes, PeerLag};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 const FITNESS: fitness::Settings = fitness::Settings { stall_max: Millis(1_000), alone_after: Millis(3_000) };
 /// How long what a node said of its clock counts.
@@ -44,9 +45,20 @@ struct Account {
     /// How far ahead of this node's clock others are, in milliseconds, and when they said so.
     clocks: BTreeMap<NodeId, (i64, Millis)>,
     accounting: Accounting,
+    taking: Taking,
+    epoch: Epoch,
+    /// Held by whatever stores records that were routed by the table of `epoch`.
+    under_way: UnderWay,
+    /// The same of earlier tables.
+    earlier: Vec<Weak<()>>,
+    /// This node was removed from its cluster.
+    removed: bool,
     /// The oldest fence up to which the last comparisons went.
     fences: BTreeMap<NodeId, Stamp>,
 }
+
+/// Records are on their way into this node's store that were routed by the table which counted when this was taken.
+pub(crate) type UnderWay = Arc<()>;
 
 impl Health {
     /// Of a node that starts `now`, when a new stamp would be `stamp`.
@@ -61,6 +73,11 @@ impl Health {
             twin: None,
             clocks: BTreeMap::new(),
             accounting: Accounting::new(me),
+            taking: Taking::default(),
+            epoch: Epoch(0),
+            under_way: UnderWay::default(),
+            earlier: Vec::new(),
+            removed: false,
             fences: BTreeMap::new(),
         }))
     }
@@ -71,6 +88,17 @@ impl Health {
         account.fitness.retable(table, me);
         account.frontier.retable(table);
         account.accounting.retable(table, members);
+        account.taking.retable(table);
+        if table.epoch() > account.epoch {
+            account.epoch = table.epoch();
+            let earlier = std::mem::take(&mut account.under_way);
+            account.earlier.push(Arc::downgrade(&earlier));
+        }
+    }
+
+    /// To be held until records that are routed by the present table are in the store. Taken before the table is looked at.
+    pub(super) fn under_way(&self) -> UnderWay {
+        Arc::clone(&self.lock().under_way)
     }
 
     /// Looks at the frontiers of this node's homes, or notes something of them.
@@ -86,14 +114,60 @@ impl Health {
 impl Cluster {
     /// Time has passed. A node that stood still has to meet others before it is asked again.
     pub(crate) fn tick(&self) {
-        if self.health.lock().fitness.tick(self.now(), self.stamp_now()) {
+        let last = self.local.last_stamp().max(self.stamp_now());
+        let mut account = self.health.lock();
+        if account.fitness.tick(self.now(), self.stamp_now()) {
             tracing::warn!("this node stood still for a while; it compares its copies before it is asked again");
+        }
+        account.earlier.retain(|earlier| earlier.strong_count() > 0);
+        if account.earlier.is_empty() {
+            account.taking.quiet(last);
         }
     }
 
-    /// This node has all that another owner has of these homes, up to `fence`.
-    pub(crate) fn met(&self, homes: &BTreeSet<Home>, fence: Stamp) {
+    /// This node has all that others had of these homes before there was a cluster, up to `fence`.
+    pub(crate) fn began(&self, homes: &BTreeSet<Home>, fence: Stamp) {
         self.health.lock().fitness.met(homes, fence);
+    }
+
+    /// This node has all that another one has of these homes, up to `fence`.
+    pub(crate) fn met(&self, peer: NodeId, homes: &BTreeSet<Home>, fence: Stamp) {
+        let state = self.control_state();
+        let is_read = |home: &&Home| state.table().is_some_and(|table| table.reads(peer, **home));
+        let read = homes.iter().filter(is_read).copied().collect();
+        let mut account = self.health.lock();
+        account.fitness.met(&read, fence);
+        account.taking.met(peer, homes, fence);
+    }
+
+    /// Another node said since when nothing comes to homes in transit by an earlier table.
+    pub(crate) fn told_since(&self, peer: NodeId, since: BTreeMap<Home, Stamp>) {
+        self.health.lock().taking.told(peer, since);
+    }
+
+    /// Since when nothing comes to a home here by an earlier table.
+    pub(crate) fn since(&self, home: Home) -> Stamp {
+        self.health.lock().taking.since(home)
+    }
+
+    /// The homes in transit that this node owns and has taken from everybody who holds them.
+    pub(crate) fn taken(&self) -> BTreeSet<Home> {
+        let state = self.control_state();
+        state.table().map(|table| self.health.lock().taking.taken(table, self.me)).unwrap_or_default()
+    }
+
+    /// This node was removed from its cluster: from now on it serves nothing.
+    pub(crate) fn note_removed(&self) {
+        if !std::mem::replace(&mut self.health.lock().removed, true) {
+            tracing::error!("this node was removed from its cluster; it serves nothing any more");
+        }
+    }
+
+    /// What a node that was removed tells whoever asks it for anything.
+    pub(crate) fn removed(&self) -> Option<String> {
+        let what = "this node was removed from its cluster, and its id never comes back: stop it, and start it with an \
+                    empty data folder if it is to join again";
+        self.health.lock().removed.then(|| what.to_owned())
     }
 
     /// Whether a comparison of these homes at `fence` would be the first since this node started or stood still.
@@ -177,16 +251,16 @@ impl Cluster {
         state.table().is_some_and(fits)
     }
 
-    /// How long ago this node met another owner of each of those homes that it owns, in milliseconds: the longest of them.
-    /// None if there is one of which it has met no other owner since it started or stood still.
+    /// How long ago this node met another reader of each of those homes that it is read about, in milliseconds: the longest
+    /// of them. None if there is one of which it has met no other since it started or stood still.
     pub(crate) fn fence_age_ms(&self, homes: &Homes) -> Option<u64> {
         if self.is_alone() {
             return Some(0);
         }
         let (table, stamp) = (self.table()?, self.stamp_now());
         let account = self.health.lock();
-        let mut owned = homes.iter().filter(|home| table.owns(self.me, *home));
-        let longest = owned.try_fold(Millis(0), |longest, home| {
+        let mut read = homes.iter().filter(|home| table.reads(self.me, *home));
+        let longest = read.try_fold(Millis(0), |longest, home| {
             Some(longest.max(account.fitness.fence_age(home, &table, self.me, stamp)?))
         });
         longest.map(|age| age.0)

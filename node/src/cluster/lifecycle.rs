@@ -2,15 +2,15 @@
 //!
 //! It waits for others and never for ever without saying so: what it waits for is what operators are told.
 
-use super::founder::{Founder, GREET_DEADLINE};
+use super::founder::{Belonging, Founder, GREET_DEADLINE};
 use super::greeting::Heard;
 use super::{Cluster, View};
 use crate::gossip::{self, Gossip};
 use crate::world::World;
-use ::cluster::NodeId;
-use ::cluster::founding::{Kept, List, Settings};
+use ::cluster::founding::{Kept, Settings};
+use ::cluster::{Epoch, NodeId};
 use futures_util::future::join_all;
-use proto::Reachable;
+use proto::{Membership, Reachable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,23 +48,26 @@ impl Life {
             kept: self.kept.clone(),
         };
         match founder.found(&mut self.heard).await {
-            Ok(list) => self.belong(&list).await,
+            Ok(belonging) => self.belong(&belonging).await,
             Err(error) => self.cluster.local.stop_for_good(&error),
         }
     }
 
-    /// The cluster is founded: joins it and watches over it.
-    async fn belong(mut self, list: &List) {
-        let cluster = Arc::clone(&self.cluster);
-        if !cluster.credentials.join(list.cluster()) {
-            return cluster.set_founding_trouble(Some(format!("this node belongs to another cluster than {list}")));
+    /// There is a cluster: belongs to it and watches over it.
+    async fn belong(mut self, belonging: &Belonging) {
+        let (cluster, id) = (Arc::clone(&self.cluster), belonging.cluster());
+        if !cluster.credentials.join(id) {
+            return cluster.set_founding_trouble(Some(format!("this node belongs to another cluster than {id}")));
         }
-        cluster.credentials.introduce(list.nodes());
-        self.gossip.join(list.cluster()).await;
-        tracing::info!(cluster = %list.cluster(), "this node belongs to a cluster");
-        let takes_part = cluster.take_part(&self.world, &self.data_dir, list);
+        if let Some(founders) = belonging.founders() {
+            cluster.credentials.introduce(founders.nodes());
+        }
+        self.gossip.join(id).await;
+        tracing::info!(cluster = %id, "this node belongs to a cluster");
+        let takes_part = cluster.take_part(&self.world, &self.data_dir, belonging);
         let watches = watch_over(&cluster, &mut self.heard);
-        tokio::join!(biased; takes_part, watches, ask_how_all_do(&cluster), follow_tables(&cluster));
+        let follows = follow_tables(&cluster);
+        tokio::join!(biased; takes_part, watches, ask_how_all_do(&cluster), follows, meet_the_cluster(&cluster));
     }
 }
 
@@ -82,10 +85,26 @@ async fn watch_over(cluster: &Arc<Cluster>, heard: &mut mpsc::Receiver<Heard>) {
         }
         tokio::select! {
             biased;
-            Some(heard) = heard.recv() => cluster.note_clock(&heard),
+            Some(heard) = heard.recv() => {
+                cluster.note_clock(&heard);
+                if heard.membership == Membership::Removed && heard.greeting.standing == cluster.greeting().standing {
+                    cluster.note_removed();
+                }
+            }
             Ok(()) = view.changed() => {}
             () = cluster.sleep_until(Some(next)) => {}
         }
+    }
+}
+
+/// Fetches the first control state from whoever has one: who has just joined knows no member that would bring it.
+async fn meet_the_cluster(cluster: &Arc<Cluster>) {
+    while cluster.table().is_none() {
+        let alive: Vec<NodeId> = cluster.view.borrow().alive.keys().copied().collect();
+        for node in alive {
+            cluster.refetch(Epoch(1), Some(node)).await;
+        }
+        tokio::time::sleep(FETCH_EVERY).await;
     }
 }
 
@@ -139,12 +158,14 @@ async fn ask_how_all_do(cluster: &Arc<Cluster>) {
         let at = cluster.stamp_now();
         let hints = cluster.hint_counts();
         cluster.note_hints(cluster.me, &hints, at);
+        cluster.progress.note(cluster.me, &cluster.report());
         cluster.local.metrics().set_copies(&cluster.copies_now(&hints));
         let others = cluster.member_ids().into_iter().filter(|node| *node != cluster.me);
         let ask = others.map(|node| async move { (node, cluster.peers.report(node, REPORT_DEADLINE).await) });
         for (node, report) in join_all(ask).await {
             if let Ok(report) = report {
                 cluster.note_hints(node, &report.hints, at);
+                cluster.progress.note(node, &report);
             }
         }
         tokio::time::sleep(REPORT_EVERY).await;

@@ -52,7 +52,7 @@ impl Cluster {
         let members = self.member_ids();
         let table = self.table();
         let owners: BTreeSet<NodeId> = match (home, table.as_ref()) {
-            (Some(home), Some(table)) => table.owners(home).iter().copied().collect(),
+            (Some(home), Some(table)) => table.holders(home).collect(),
             (None, _) | (_, None) => BTreeSet::new(),
         };
         let me: BTreeSet<_> = [self.me].into();

@@ -6,6 +6,7 @@
 
 mod answer;
 mod ask;
+mod changes;
 mod founder;
 mod frontiers;
 mod greeting;
@@ -16,6 +17,7 @@ mod lifecycle;
 mod lookup;
 mod parcel;
 mod plane;
+mod progress;
 mod reads;
 mod repairs;
 mod replays;
@@ -30,9 +32,10 @@ pub(crate) use founder::settings as founding_settings;
 pub(crate) use frontiers::run as close;
 pub(crate) use greeting::{Card, Heard};
 pub(crate) use handovers::run as hand_over;
-pub(crate) use health::Health;
+pub(crate) use health::{Health, UnderWay};
 pub(crate) use lifecycle::{Life, watch_gossip};
 pub(crate) use plane::member;
+pub(crate) use progress::Progress;
 pub(crate) use repairs::run as repair;
 pub(crate) use replays::run as replay;
 pub(crate) use service::Calls;
@@ -44,6 +47,7 @@ use crate::serve::local::{ClockWord, Local};
 use ::cluster::control::{self, State};
 use ::cluster::founding::Standing;
 use ::cluster::placement::{Route, Table};
+use ::cluster::reconcile::pace::Pace;
 use ::cluster::{ClusterId, Epoch, Generation, Millis, NodeId, NodeKey};
 use api::database::ReadError;
 use model::{Home, Stamp};
@@ -118,6 +122,9 @@ pub(crate) struct Cluster {
     pub(crate) control: OnceLock<Control>,
     /// The last that each node said of itself.
     pub(crate) neighbours: Mutex<BTreeMap<NodeId, Greeting>>,
+    pub(crate) progress: Progress,
+    /// How fast this node takes records over.
+    pub(crate) pace: Mutex<Pace>,
 }
 
 impl Cluster {
@@ -133,6 +140,10 @@ impl Cluster {
         });
         self.credentials.learn(epoch);
         self.know_members();
+        if self.control_state().was_removed(self.me) {
+            self.note_removed();
+        }
+        self.learn_addresses();
         if self.is_alone() {
             self.local.note_clock_word(ClockWord::Right);
         }
@@ -150,18 +161,33 @@ impl Cluster {
         }
     }
 
+    /// Where members are that gossip does not show yet.
+    fn learn_addresses(&self) {
+        let (state, view) = (self.control_state(), self.view.borrow());
+        for (node, member) in state.members().into_iter().flatten() {
+            if *node != self.me && !view.alive.contains_key(node) {
+                self.peers.set_address(*node, member.rpc);
+            }
+        }
+    }
+
     /// Whether records that were routed by the table of `epoch` are to be stored here: only by the one that this node goes
-    /// by itself. By an older one this node may be no owner any more, by a newer one it may be one without knowing.
+    /// by itself. By an older one this node may be no owner any more, by a newer one it may be one without knowing. What is
+    /// returned is to be held until they are stored.
     ///
     /// # Errors
     ///
     /// [`proto::Refusal::StaleEpoch`] or [`proto::Refusal::BehindEpoch`].
-    pub(crate) fn must_go_by(&self, epoch: Epoch) -> Result<(), proto::Refusal> {
+    pub(crate) fn must_go_by(&self, epoch: Epoch) -> Result<UnderWay, proto::Refusal> {
+        let under_way = self.health.under_way();
+        if let Some(removed) = self.removed() {
+            return Err(proto::Refusal::Refused(removed));
+        }
         let own = self.epoch();
         match epoch.cmp(&own) {
-            Ordering::Equal => Ok(()),
+            Ordering::Equal => Ok(under_way),
             #[cfg(feature = "planted")]
-            Ordering::Less if planted::is(planted::Bug::StaleEpochAccepted) => Ok(()),
+            Ordering::Less if planted::is(planted::Bug::StaleEpochAccepted) => Ok(under_way),
             Ordering::Less => Err(proto::Refusal::StaleEpoch(own.0)),
             Ordering::Greater => Err(proto::Refusal::BehindEpoch(own.0)),
         }
@@ -212,13 +238,13 @@ impl Cluster {
         if planted::is(planted::Bug::StaleEpochAccepted) {
             return true;
         }
-        home == Home::GLOBAL || self.newest.borrow().table().is_some_and(|table| table.owns(self.me, home))
+        home == Home::GLOBAL || self.newest.borrow().table().is_some_and(|table| table.holds(self.me, home))
     }
 
     /// The ways of the records of homes, in their order, all by one table, and its epoch; empty before there is a table.
     pub(crate) fn ways(&self, homes: impl Iterator<Item = Home>) -> (Epoch, Vec<Route>) {
         let (state, members) = (self.control_state(), self.member_ids());
-        let none = || Route { owners: Vec::new(), stand_ins: Vec::new() };
+        let none = || Route { owners: Vec::new(), leaving: Vec::new(), stand_ins: Vec::new() };
         let way = |home| state.table().map_or_else(none, |table| Route::of(home, table, &members));
         (epoch_of(&state), homes.map(way).collect())
     }
@@ -292,6 +318,9 @@ impl Cluster {
     }
 
     pub(crate) fn must_be_in_a_cluster(&self) -> Result<(), ReadError> {
+        if let Some(what) = self.removed() {
+            return Err(ReadError::NotReady { what });
+        }
         if self.newest.borrow().table().is_some() { Ok(()) } else { Err(self.no_cluster()) }
     }
 
@@ -303,6 +332,9 @@ impl Cluster {
     /// Whether this node may take queries, and writes, and send them on their way: not by a clock that most others find wrong,
     /// by which a write would be stamped and a query would see too little. The error is what is not ready, for people.
     pub(crate) fn must_coordinate(&self) -> Result<(), String> {
+        if let Some(removed) = self.removed() {
+            return Err(removed);
+        }
         if self.newest.borrow().table().is_none() {
             return Err(NO_CLUSTER.to_owned());
         }

@@ -5,6 +5,7 @@
 //! addresses, and of a setting when an operator asks for it.
 
 use super::Cluster;
+use super::founder::Belonging;
 use crate::control::{Control, Failure, ProposeError, Settings};
 use crate::world::World;
 use ::cluster::control::{Command, Member, Outcome, Setting, State, Versions};
@@ -28,16 +29,18 @@ const DUTY_EVERY: Duration = Duration::from_millis(100);
 const PROPOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Cluster {
-    /// Takes part in the control plane of the cluster that `list` founded, until the node stops.
-    pub(crate) async fn take_part(self: &Arc<Self>, world: &World, data_dir: &Path, list: &List) {
+    /// Takes part in the control plane of a cluster, until the node stops.
+    pub(crate) async fn take_part(self: &Arc<Self>, world: &World, data_dir: &Path, belonging: &Belonging) {
         let settings = Settings::in_dir(data_dir.join(FOLDER));
         let control = match Control::start(world, settings, self.me, Arc::new(self.peers.clone())).await {
             Ok(control) => control,
             Err(error) => return self.local.stop_for_good(&error),
         };
         let control = self.control.get_or_init(|| control);
-        let founders = list.nodes().collect();
-        if let Err(error) = control.initialize(&founders).await {
+        let founders = belonging.founders();
+        if let Some(founders) = founders
+            && let Err(error) = control.initialize(&founders.nodes().collect()).await
+        {
             tracing::error!(error = &error as &dyn Error, "the control plane did not begin");
         }
         let failed = async {
@@ -47,7 +50,7 @@ impl Cluster {
         tokio::select! {
             biased;
             () = failed => {}
-            ((), ()) = join(self.follow(control), self.do_duties(control, list)) => {}
+            ((), ()) = join(self.follow(control), self.do_duties(control, founders)) => {}
         }
     }
 
@@ -64,17 +67,16 @@ impl Cluster {
     }
 
     /// Stands for election while a quorum is in sight, keeps its own addresses right, and if it leads founds the cluster and
-    /// has the placement table follow the settings.
-    async fn do_duties(self: &Arc<Self>, control: &Control, list: &List) {
+    /// takes the next step to what members and settings ask for.
+    async fn do_duties(self: &Arc<Self>, control: &Control, founders: Option<&List>) {
         loop {
             let state = self.control_state();
-            control.allow_elections(self.sees_quorum(&state, list));
+            control.allow_elections(self.sees_quorum(&state, founders));
             let command = match state.members() {
-                None if control.metrics().is_leader => self.founding(list),
-                None => None,
+                None => founders.filter(|_| control.metrics().is_leader).and_then(|list| self.founding(list)),
                 Some(members) => {
                     let correction = members.get(&self.me).and_then(|known| self.correction(known));
-                    correction.or_else(|| control.metrics().is_leader.then(|| next_table(&state)).flatten())
+                    correction.or_else(|| control.metrics().is_leader.then(|| self.next_step(&state)).flatten())
                 }
             };
             if let Some(command) = command {
@@ -85,10 +87,10 @@ impl Cluster {
     }
 
     /// Whether more than half of the members are there, this one included.
-    fn sees_quorum(&self, state: &State, list: &List) -> bool {
+    fn sees_quorum(&self, state: &State, founders: Option<&List>) -> bool {
         let members: Vec<NodeId> = match state.members() {
             Some(members) => members.keys().copied().collect(),
-            None => list.nodes().collect(),
+            None => founders.into_iter().flat_map(List::nodes).collect(),
         };
         let view = self.view.borrow();
         let alive = members.iter().filter(|node| **node == self.me || view.alive.contains_key(node)).count();
@@ -105,6 +107,12 @@ impl Cluster {
             .ok()
     }
 
+    /// The next command on the way to what members and settings ask for, if one is due.
+    fn next_step(&self, state: &State) -> Option<Command> {
+        let next = state.next(&self.progress.taken(state), &self.progress.empty(state));
+        next.inspect_err(|error| tracing::error!(error = error as &dyn Error, "no table can be planned")).ok().flatten()
+    }
+
     /// What the others should know of this node by now.
     fn correction(&self, known: &Member) -> Option<Command> {
         let now = member(&self.greeting());
@@ -113,15 +121,17 @@ impl Cluster {
 
     /// Has a command carried out. What is not done now is proposed again later.
     async fn propose(&self, command: &Command) {
-        if let Err(why) = self.carry_out(command).await {
-            tracing::debug!(why, "a command to the control plane was not carried out");
+        match self.carry_out(command).await {
+            Ok(Outcome::Changed | Outcome::Unchanged) => {}
+            Ok(Outcome::Refused(why)) => tracing::debug!(%why, "a command to the control plane was refused"),
+            Err(why) => tracing::debug!(why, "a command to the control plane was not carried out"),
         }
     }
 
     /// Has a command carried out, here or by whoever leads.
-    async fn carry_out(&self, command: &Command) -> Result<(), String> {
+    pub(super) async fn carry_out(&self, command: &Command) -> Result<Outcome, String> {
         let control = self.control.get().ok_or("the control plane does not run yet")?;
-        let outcome = match control.propose(command, PROPOSE_DEADLINE).await {
+        Ok(match control.propose(command, PROPOSE_DEADLINE).await {
             Ok(outcome) => outcome,
             Err(ProposeError::NotLeader(Some(leader))) => {
                 let request = ProposeRequest { command: command.encode() };
@@ -132,11 +142,7 @@ impl Cluster {
                 }
             }
             Err(error) => return Err(error.to_string()),
-        };
-        match outcome {
-            Outcome::Changed | Outcome::Unchanged => Ok(()),
-            Outcome::Refused(refusal) => Err(refusal.to_string()),
-        }
+        })
     }
 
     /// Has the cluster keep each record on so many nodes from now on. The table follows by itself.
@@ -147,7 +153,10 @@ impl Cluster {
     pub(crate) async fn set_replication_factor(&self, copies: NonZeroU8) -> Result<(), ReadError> {
         let not_ready = |what: String| ReadError::NotReady { what: format!("the control plane: {what}") };
         let command = Command::SetSetting(Setting::ReplicationFactor(copies));
-        self.carry_out(&command).await.map_err(not_ready)
+        match self.carry_out(&command).await.map_err(not_ready)? {
+            Outcome::Changed | Outcome::Unchanged => Ok(()),
+            Outcome::Refused(refusal) => Err(not_ready(refusal.to_string())),
+        }
     }
 
     /// Hands a message of another node to Raft.
@@ -176,13 +185,6 @@ impl Cluster {
             None => self.is_alone().then_some(self.me),
         }
     }
-}
-
-/// The command for the table that is to follow, if one is.
-fn next_table(state: &State) -> Option<Command> {
-    let next = state.next_table();
-    let next = next.inspect_err(|error| tracing::error!(error = error as &dyn Error, "no table can be planned"));
-    next.ok().flatten().map(Command::SetTable)
 }
 
 fn not_running() -> Refusal {

@@ -9,7 +9,7 @@ use super::ask::{Answer, AskError};
 use super::scan::{Found, scan};
 use super::union::{Heard, Reach, United, unite};
 use crate::rpc::CallError;
-use ::cluster::placement::{Table, homes};
+use ::cluster::placement::homes;
 use ::cluster::replication::read::all::{self, ReadAll};
 use ::cluster::replication::read::one::{Outcome, Output, Read, Settings};
 use ::cluster::replication::read::{Candidate, Input, cover};
@@ -244,8 +244,8 @@ impl Cluster {
                 }
             };
             let table = self.table().ok_or_else(|| self.no_cluster())?;
-            let owners = |home| table.owners(home).len();
-            let copies = home.map_or_else(|| homes().map(owners).min().unwrap_or(0), owners);
+            let readers = |home| table.readers(home).count();
+            let copies = home.map_or_else(|| homes().map(readers).min().unwrap_or(0), readers);
             let gathered = self.gathered(answers, &request, u16::try_from(copies).unwrap_or(u16::MAX));
             let unmended = self.repair(&gathered.united, table.epoch()).await;
             if std::mem::take(&mut is_partial) && !gathered.united.repairs.is_empty() {
@@ -348,23 +348,23 @@ impl Cluster {
         let freshness_ms = ages.and_then(|ages| ages.into_iter().max());
         let heard = answers.into_iter().map(|(node, answer)| Heard { node, scanned: answer.scanned }).collect();
         let table = self.table();
-        let owners = |home| table.as_ref().map_or(&[][..], |table: &Table| table.owners(home));
+        let readers = |home| table.as_ref().map_or_else(Vec::new, |table| table.readers(home).collect());
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let reach = Reach { as_of: request.as_of, stable_at };
-        Gathered { united: unite(heard, limit, reach, owners), copies, freshness_ms, stable_at }
+        Gathered { united: unite(heard, limit, reach, readers), copies, freshness_ms, stable_at }
     }
 
     /// Who can be asked about a home, in no order.
     fn candidates(&self, home: Home) -> Vec<Candidate> {
         let table = self.table();
-        let owners = table.as_ref().map_or(&[][..], |table| table.owners(home));
+        let readers = table.iter().flat_map(|table| table.readers(home));
         let down = self.down();
-        let candidate = |node: &NodeId| Candidate {
-            node: *node,
-            fit: self.is_fit(*node, home) && !down.contains(node),
-            latency_us: self.latency_us(*node),
+        let candidate = |node: NodeId| Candidate {
+            node,
+            fit: self.is_fit(node, home) && !down.contains(&node),
+            latency_us: self.latency_us(node),
         };
-        owners.iter().map(candidate).collect()
+        readers.map(candidate).collect()
     }
 
     fn nobody(&self, home: Home, why: Option<ReadError>) -> ReadError {

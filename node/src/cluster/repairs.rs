@@ -19,7 +19,7 @@ use model::set::{Leaf, SetSum};
 use model::{Home, RecordId, Stamp};
 use proto::{BodiesRequest, ElementsRequest, RootsRequest, State, StoreRequest, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use storage::store::Source;
 
@@ -147,7 +147,7 @@ pub(super) async fn compare_by(cluster: &Arc<Cluster>, peer: NodeId, terms: Term
                 }
                 // What was met by an older table may have been lost and regained since; and only who takes has all.
                 Output::Met { homes, fence } if cluster.epoch() == epoch && direction == Direction::Pull => {
-                    cluster.met(&homes, fence);
+                    cluster.met(peer, &homes, fence);
                 }
                 Output::Same { .. } | Output::Met { .. } => {}
                 Output::Finished(summary) => return summary,
@@ -192,8 +192,9 @@ impl Cluster {
     async fn peer_roots(&self, peer: NodeId, fence: Stamp, homes: BTreeSet<Home>) -> Result<Input, CallError> {
         let request = RootsRequest { fence, homes: homes.into_iter().collect() };
         let reply = self.peers.roots(peer, request, CALL_DEADLINE).await?;
+        self.told_since(peer, reply.sums.iter().map(|sum| (sum.home, sum.since)).collect());
         let mut roots = Roots { closed: reply.closed, ..Roots::default() };
-        for proto::HomeSum { home, sum, count, stable, settled } in reply.sums {
+        for proto::HomeSum { home, sum, count, stable, settled, since: _ } in reply.sums {
             roots.sums.insert(home, SetSum { sum: u128::from_le_bytes(sum), count });
             roots.stable.extend(stable.map(|stable| (home, stable)));
             roots.settled.extend(settled.map(|settled| (home, settled)));
@@ -268,6 +269,7 @@ impl Cluster {
             }
             self.local.metrics().repair_bodies.inc_by(records.len() as u64);
             let ids: Vec<_> = records.iter().map(|record| record.id).collect();
+            let bytes = records.iter().map(|record| record.archive.len() as u64).sum();
             let stored =
                 self.store_here(epoch, StoreRequest { role: proto::Role::Owned, records }, Some(sources)).await;
             let stored = stored.map_err(own_refusal)?;
@@ -277,6 +279,10 @@ impl Cluster {
             };
             let here = ids.into_iter().zip(stored.verdicts).filter(|(_, verdict)| is_here(verdict));
             pulled.extend(here.map(|(id, _)| id));
+            let free_at = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(bytes, self.now());
+            if free_at > self.now() {
+                self.sleep_until(Some(free_at)).await;
+            }
         }
         Ok(Input::Pulled(pulled))
     }

@@ -50,6 +50,8 @@ impl Cluster {
             hints: self.hint_counts(),
             shortfalls,
             lags,
+            taken: self.taken(),
+            homes_stray: self.homes_stray(),
         }
     }
 
@@ -77,6 +79,8 @@ impl Cluster {
             settings: ClusterSettings {
                 replication_factor: state.settings().map_or(1, |settings| settings.replication_factor.get()),
             },
+            moves: self.moves(),
+            candidates: self.waiting_nodes(),
         }
     }
 
@@ -113,6 +117,7 @@ impl Cluster {
             },
             zone: (!member.zone.is_empty()).then(|| member.zone.clone()),
             homes: self.table().map_or(0, |table| count(table.homes_of(node))),
+            is_draining: self.control_state().draining().any(|draining| draining == node),
         }
     }
 
@@ -136,7 +141,7 @@ impl Cluster {
 
     /// What keeps this node from serving as a part of the cluster, if anything does.
     pub(crate) fn trouble(&self) -> Option<String> {
-        if let Some(wrong) = self.wrong_settings() {
+        if let Some(wrong) = self.removed().or_else(|| self.wrong_settings()) {
             return Some(wrong);
         }
         let View { trouble, misfit, .. } = View::clone(&self.view.borrow());

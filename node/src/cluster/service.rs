@@ -9,7 +9,7 @@ use super::{Cluster, parcel};
 use crate::rpc::{Caller, Service, Sink};
 use ::cluster::{Epoch, NodeKey};
 use model::set::SetSum;
-use model::{Envelope, Home, RecordId};
+use model::{Envelope, Home, RecordId, Stamp};
 use proto::limits::{FETCH_IDS_MAX, MESSAGE_BYTES_FULL, PAGE_ELEMENTS_MAX};
 use proto::{
     BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage, ElementsRequest, FetchReply,
@@ -17,6 +17,7 @@ use proto::{
     Reachable, Refusal, Report, ReportRequest, RootsReply, RootsRequest, ScanEnd, ScanPage, ScanRequest, StoreReply,
     StoreRequest, TableReply, TableRequest, Verdict,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use storage::store::{Incoming, ReadError, Reader, Source};
 
@@ -48,7 +49,8 @@ impl Service for Calls {
         }
         self.0.greeted(caller.node, &request.greeting);
         let reachable = if request.call_back { self.0.call_back(&request.greeting).await } else { Reachable::NotAsked };
-        Ok(GreetReply { greeting: self.0.greeting(), reachable })
+        let membership = self.0.membership(caller.node);
+        Ok(GreetReply { greeting: self.0.greeting(), reachable, membership })
     }
 
     async fn table(&self, _: Caller, request: TableRequest) -> Result<TableReply, Refusal> {
@@ -114,6 +116,7 @@ impl Service for Calls {
     }
 
     async fn roots(&self, caller: Caller, request: RootsRequest) -> Result<RootsReply, Refusal> {
+        let since: BTreeMap<Home, Stamp> = request.homes.iter().map(|home| (home, self.0.since(home))).collect();
         let roots = self.0.close_and_sum(request.fence, request.homes.iter().collect()).await;
         let roots = roots.ok_or_else(|| Refusal::Refused("its homes cannot be summed now".to_owned()))?;
         let sums = self.0.health.frontier(|frontier| {
@@ -123,6 +126,7 @@ impl Service for Calls {
                 count: sum.count,
                 stable: roots.stable.get(&home).copied(),
                 settled: frontier.settled_for(caller.node, home),
+                since: since.get(&home).copied().unwrap_or(Stamp::ZERO),
             };
             roots.sums.into_iter().map(sum).collect()
         });
@@ -204,7 +208,7 @@ impl Cluster {
                 Err(refusal) => *slot = Some(Verdict::Refused(refusal.to_string())),
             }
         }
-        self.must_go_by(epoch)?;
+        let _under_way = self.must_go_by(epoch)?;
         if role == proto::Role::Owned {
             let home_of = |place: &usize| records.get(*place).map(|record| record.home);
             if let Some(home) = stored.iter().filter_map(home_of).find(|home| !self.keeps(*home)) {

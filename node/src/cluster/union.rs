@@ -56,13 +56,8 @@ impl Reach {
     }
 }
 
-/// Unites what was heard: of the first `limit` questions. `owners` says who ought to hold the claims of a home.
-pub(crate) fn unite<'a>(
-    heard: Vec<Heard>,
-    limit: usize,
-    reach: Reach,
-    owners: impl Fn(Home) -> &'a [NodeId],
-) -> United {
+/// Unites what was heard: of the first `limit` questions. `owners` says who ought to hold all claims of a home.
+pub(crate) fn unite(heard: Vec<Heard>, limit: usize, reach: Reach, owners: impl Fn(Home) -> Vec<NodeId>) -> United {
     let looked_to = heard.iter().filter_map(|heard| heard.scanned.looked_to.clone()).min();
     let mut questions: BTreeMap<Question, Gathered> = BTreeMap::new();
     for Heard { node, scanned } in heard {
@@ -82,7 +77,7 @@ pub(crate) fn unite<'a>(
             break;
         }
         let owners = owners(Home::of(&question.subject));
-        united.add(question, gathered, reach, owners);
+        united.add(question, gathered, reach, &owners);
     }
     united
 }

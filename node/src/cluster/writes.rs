@@ -52,8 +52,11 @@ impl Cluster {
         terms: SubmitTerms,
     ) -> Result<Verdicts, SubmitError> {
         self.must_coordinate().map_err(|what| SubmitError::NotReady { what })?;
-        if self.is_alone() {
-            return self.local.write(envelopes, terms).await;
+        {
+            let _under_way = self.health.under_way();
+            if self.is_alone() {
+                return self.local.write(envelopes, terms).await;
+            }
         }
         let permit = Arc::new(self.local.permit(envelopes.len()).await?);
         let verified = self.local.verify(envelopes).await?;

@@ -12,7 +12,8 @@
 //!   still win after the other. At most one node leads under one vote, and a later vote outdoes an earlier one.
 //! - **A leader of old** may take itself for one for a moment. [`Control::state`] is what this node knows;
 //!   [`Control::confirmed_state`] asks a quorum first.
-//! - **Voters** are the first five of a founding list; its other members follow.
+//! - **Voters** are at first the first five of a founding list, then whom [`cluster::control::voters`] names; the other
+//!   members follow, and who was removed is told nothing any more.
 
 mod failure;
 mod kept;
@@ -31,17 +32,17 @@ mod tests;
 pub use failure::Failure;
 pub use kept::{Kept, KeptEntry, Leadership};
 pub use network::{Answer, RaftPeers};
-pub use types::{COMMAND_BYTES_MAX, Settings, VOTERS_MAX};
+pub use types::{COMMAND_BYTES_MAX, Settings};
 pub use wire::WireError;
 
 use crate::world::{Broken, World};
 use cluster::NodeId;
-use cluster::control::{Command, Outcome, State};
+use cluster::control::{Command, Outcome, State, VOTERS_MAX, voters};
 use failure::Failures;
 use machine::Machine;
 use network::Lines;
 use openraft::error::{ClientWriteError, Fatal, InitializeError, InstallSnapshotError, RaftError};
-use openraft::{EmptyNode, ServerState};
+use openraft::{ChangeMembers, EmptyNode, RaftMetrics, ServerState};
 use proto::RaftKind;
 use std::collections::BTreeSet;
 use std::future::{Future, pending};
@@ -324,29 +325,68 @@ async fn answer<A: serde::Serialize>(
     call.await.map(|answer| encode(&answer)).map_err(|_stopped| HandleError::Stopped)
 }
 
-/// As long as this node leads, makes every member of the cluster that does not vote a follower.
+/// How many entries a follower may lack that is to vote.
+const LAG_OF_A_VOTER_MAX: u64 = 64;
+/// How often it is looked whether a follower has caught up, and what failed is tried again.
+const SEAT_EVERY: Duration = Duration::from_millis(500);
+
+/// As long as this node leads, makes every member of the cluster a follower or a voter, and lets go who is none any more.
 async fn seat_members(raft: Raft, mut state: watch::Receiver<Arc<State>>) {
     let mut metrics = raft.server_metrics();
     loop {
-        let missing = {
-            let (metrics, state) = (metrics.borrow_and_update(), state.borrow_and_update());
-            let seated = metrics.membership_config.membership();
-            let mut members = state.members().into_iter().flatten().map(|(node, _)| node.0);
-            let leads = metrics.state == ServerState::Leader;
-            members.find(|node| leads && seated.get_node(node).is_none())
-        };
-        if let Some(node) = missing
-            && let Err(error) = raft.add_learner(node, EmptyNode {}, false).await
+        let due = due_seat(&raft.metrics().borrow(), &state.borrow_and_update());
+        metrics.mark_unchanged();
+        if let Some(due) = due
+            && let Err(error) = seat(&raft, due).await
         {
-            tracing::debug!(%error, node, "not made a follower yet");
+            tracing::debug!(%error, "the seats of the control plane are not changed yet");
         }
         let changed = tokio::select! {
             biased;
             changed = metrics.changed() => changed,
             changed = state.changed() => changed,
+            () = tokio::time::sleep(SEAT_EVERY) => Ok(()),
         };
         if changed.is_err() {
             return;
         }
     }
+}
+
+/// A change of who takes part in Raft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Seat {
+    Follow(u64),
+    Vote(BTreeSet<u64>),
+    Leave(BTreeSet<u64>),
+}
+
+/// The next change, if this node leads and one is due.
+fn due_seat(metrics: &RaftMetrics<u64, EmptyNode>, state: &State) -> Option<Seat> {
+    let members = state.members().filter(|_| metrics.state == ServerState::Leader)?;
+    let seated = metrics.membership_config.membership();
+    if let Some(missing) = members.keys().find(|node| seated.get_node(&node.0).is_none()) {
+        return Some(Seat::Follow(missing.0));
+    }
+    let last = metrics.last_log_index.unwrap_or(0);
+    let has_log = |node: NodeId| {
+        let matched = metrics.replication.as_ref().and_then(|all| all.get(&node.0).copied().flatten());
+        matched.is_some_and(|matched| matched.index + LAG_OF_A_VOTER_MAX >= last)
+    };
+    let now: BTreeSet<_> = seated.voter_ids().map(NodeId).collect();
+    let wanted = voters(state, &now, has_log);
+    if wanted != now && !wanted.is_empty() {
+        return Some(Seat::Vote(wanted.into_iter().map(|node| node.0).collect()));
+    }
+    let gone = seated.learner_ids().filter(|node| !members.contains_key(&NodeId(*node)));
+    Some(Seat::Leave(gone.collect())).filter(|seat| *seat != Seat::Leave(BTreeSet::new()))
+}
+
+async fn seat(raft: &Raft, due: Seat) -> Result<(), RaftError<u64, ClientWriteError<u64, EmptyNode>>> {
+    match due {
+        Seat::Follow(node) => raft.add_learner(node, EmptyNode {}, false).await?,
+        Seat::Vote(voters) => raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), true).await?,
+        Seat::Leave(gone) => raft.change_membership(ChangeMembers::RemoveNodes(gone), true).await?,
+    };
+    Ok(())
 }

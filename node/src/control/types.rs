@@ -37,8 +37,6 @@ pub(super) const ENTRIES_BYTES_MAX: usize = 512 << 10;
 const CHUNK_BYTES: u64 = 512 << 10;
 /// How long one message with a part of a snapshot may take.
 const CHUNK_DEADLINE_MS: u64 = 2_000;
-/// How many nodes vote. The others of a cluster follow.
-pub const VOTERS_MAX: usize = 5;
 
 /// How the control plane is run.
 #[derive(Clone, Debug, PartialEq, Eq)]

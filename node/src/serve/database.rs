@@ -8,8 +8,9 @@ use super::state::NodeState;
 use super::writer::{Job, WriterQueue};
 use crate::cluster::{Cluster, told};
 use api::database::{
-    Compaction, Database, EraseError, Erasure, Export, ExportPosition, Identity, NodeView, Observation, Page, Part,
-    Pending, QueryPlan, ReadError, Receipt, RecordError, Status, Stored, SubmitError, SubmitTerms,
+    Change, ChangeError, Changed, Compaction, Database, EraseError, Erasure, Export, ExportPosition, Identity,
+    NodeView, Observation, Page, Part, Pending, QueryPlan, ReadError, Receipt, RecordError, Status, Stored,
+    SubmitError, SubmitTerms,
 };
 use model::record::Subject;
 use model::{Envelope, RecordId};
@@ -137,6 +138,10 @@ impl Database for Shared {
 
     fn set_replication_factor(&self, copies: NonZeroU8) -> Pending<'_, Result<(), ReadError>> {
         Box::pin(self.0.cluster.set_replication_factor(copies))
+    }
+
+    fn change(&self, change: Change, plan_only: bool) -> Pending<'_, Result<Changed, ChangeError>> {
+        Box::pin(self.0.cluster.change(change, plan_only))
     }
 
     fn nodes(&self) -> Pending<'_, Result<Vec<NodeView>, ReadError>> {

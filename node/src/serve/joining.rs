@@ -18,6 +18,7 @@ use crate::world::{Datagrams, World};
 use ::cluster::control::{self, Command, State};
 use ::cluster::founding::{Kept, List, Standing};
 use ::cluster::membership::{self, ClusterKey, Membership};
+use ::cluster::reconcile::pace::Pace;
 use ::cluster::{ClusterId, Generation, Millis};
 use model::Stamp;
 use std::collections::BTreeMap;
@@ -70,13 +71,21 @@ pub(super) struct Parts<'a> {
 impl Papers {
     /// Reads them, and opens no socket. None for a node alone.
     pub(super) fn read(settings: &Settings, world: &World) -> Result<Option<Self>, StartError> {
-        let Some(file) = &settings.cluster_key_file else { return Ok(None) };
-        let key = KeyFile::read(world.disk.as_ref(), file)?;
         let kept = founding_file::load(world.disk.as_ref(), &settings.data_dir)?;
-        if let (Some(wanted), Kept::Founded(list)) = (settings.cluster_id, &kept)
-            && list.cluster() != wanted
-        {
-            return Err(StartError::OtherCluster { wanted, is: list.cluster() });
+        let Some(file) = &settings.cluster_key_file else {
+            let is_alone = match &kept {
+                Kept::Nothing => true,
+                Kept::Promise(list) | Kept::Founded(list) => list.nodes().count() == 1,
+                Kept::Joined(_) => false,
+            };
+            return if is_alone { Ok(None) } else { Err(StartError::NeedsKey) };
+        };
+        let key = KeyFile::read(world.disk.as_ref(), file)?;
+        if let Some((wanted, is)) = settings.cluster_id.zip(kept.cluster()).filter(|(wanted, is)| wanted != is) {
+            return Err(StartError::OtherCluster { wanted, is });
+        }
+        if kept == Kept::Nothing && settings.seeds.0.is_empty() {
+            return Err(StartError::NothingToJoin);
         }
         Ok(Some(Self { key, kept }))
     }
@@ -112,10 +121,7 @@ impl Doors {
         let Self { key, kept, server, socket, addresses } = self;
         let Parts { settings, world, identity, local } = parts;
         let me = identity.node_key().node();
-        let founded = match &kept {
-            Kept::Founded(list) => Some(list.cluster()),
-            Kept::Nothing | Kept::Promise(_) => None,
-        };
+        let founded = kept.cluster();
         let keys = key.keys();
         let mut credentials = Credentials::new(me, keys.clone(), founded).with_sets(&key.set_key());
         if world.network.is_open() {
@@ -152,7 +158,7 @@ impl Doors {
         tasks.spawn(cluster::repair(Arc::clone(&cluster), jitter(world)?));
         tasks.spawn(cluster::replay(Arc::clone(&cluster)));
         tasks.spawn(cluster::hand_over(Arc::clone(&cluster)));
-        let expect = settings.bootstrap_expect.map_or(1, |expect| usize::try_from(expect).unwrap_or(usize::MAX));
+        let expect = settings.bootstrap_expect.map_or(0, |expect| usize::try_from(expect).unwrap_or(usize::MAX));
         let life = Life {
             cluster: Arc::clone(&cluster),
             world: world.clone(),
@@ -167,9 +173,13 @@ impl Doors {
     }
 }
 
-/// A node that is a cluster by itself.
-pub(super) fn alone(parts: Parts<'_>, clients: SocketAddr) -> Joined {
+/// A node that is a cluster by itself, and is known to have founded it, so that it can be given a key and grow.
+pub(super) fn alone(parts: Parts<'_>, clients: SocketAddr) -> Result<Joined, StartError> {
     let (settings, me) = (parts.settings, parts.identity.node_key().node());
+    let kept = Kept::Founded(List::new([me].into()));
+    if founding_file::load(parts.world.disk.as_ref(), &settings.data_dir)? != kept {
+        founding_file::keep(parts.world.disk.as_ref(), &settings.data_dir, &kept)?;
+    }
     let card = Card { rpc: settings.rpc_addr, gossip: settings.gossip_addr, clients, zone: zone(settings) };
     // Nobody is called, so nobody sees what the key is.
     let credentials = Arc::new(Credentials::new(me, &ClusterKey([0; 32]), Some(ClusterId::of([me]))));
@@ -179,13 +189,13 @@ pub(super) fn alone(parts: Parts<'_>, clients: SocketAddr) -> Joined {
     let cluster = assemble(parts, card, (peers, credentials), view, heard);
     let mut state = State::default();
     let members = BTreeMap::from([(me, cluster::member(&cluster.greeting()))]);
-    // It wants no more copies than there can be: whoever has no key will not be joined.
+    // It wants no more copies than there can be: nobody joins a node without a key.
     if let Ok(found) = Command::found(members, control::Settings { replication_factor: NonZeroU8::MIN }) {
         state.apply(&found);
     }
     cluster.learn(Arc::new(state));
     cluster.standing.send_replace(Standing::Founded(List::new([me].into()).cluster()));
-    Joined { cluster, tasks: JoinSet::new(), lock: None }
+    Ok(Joined { cluster, tasks: JoinSet::new(), lock: None })
 }
 
 fn assemble(
@@ -223,6 +233,8 @@ fn assemble(
         health: Health::new(me, now, stamp),
         control: OnceLock::new(),
         neighbours: Mutex::default(),
+        progress: cluster::Progress::default(),
+        pace: Mutex::new(Pace::new(settings.repair_bytes_per_second)),
     })
 }
 

@@ -124,6 +124,11 @@ impl Local {
         Err(SubmitError::Overloaded)
     }
 
+    /// The greatest stamp that this node gave or took over.
+    pub(crate) fn last_stamp(&self) -> Stamp {
+        self.stamper.last()
+    }
+
     /// Notes what others say of this node's clock; a node alone has nobody to say so.
     pub(crate) fn note_clock_word(&self, word: ClockWord) {
         let before = self.state.set_clock_word(word);

@@ -114,6 +114,17 @@ pub enum StartError {
         /// What the node kept.
         is: ClusterId,
     },
+    /// The node belongs to a cluster of several nodes, and is to run without its key.
+    #[error(
+        "cluster_key_file: the node in this data_dir belongs to a cluster of several nodes; name the file with its key"
+    )]
+    NeedsKey,
+    /// A node with the key of a cluster founds none by itself: it may have lost its disk, and its cluster may be there.
+    #[error(
+        "seeds: this node has a cluster key and belongs to no cluster yet; name nodes of the cluster that it is to join, \
+         or of those that it is to found with (bootstrap_expect). To begin with one node, start it once without a key"
+    )]
+    NothingToJoin,
     /// Two metrics share a name: a fault in this program.
     #[error("the metrics contradict each other")]
     Metrics(#[from] prometheus::Error),
@@ -183,7 +194,11 @@ impl Node {
         let parts = Parts { settings, world: &world, identity: &identity, local: local.clone() };
         let Joined { cluster, tasks, lock } = match doors {
             Some(doors) => doors.join(parts, &state.metrics, stop.clone())?,
-            None => joining::alone(parts, client_addr),
+            None => {
+                let alone = joining::alone(parts, client_addr)?;
+                workers.settle().await;
+                alone
+            }
         };
         let database = Shared(Arc::new(LocalDatabase {
             identity: api::database::Identity {

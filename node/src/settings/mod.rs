@@ -126,6 +126,8 @@ settings! {
     disk_free_bytes_min: u64 = "256MiB", "disk.free_bytes_min", Kind::Bytes { min: 0, max: 1 << 50 };
     /// How fast the scrubber re-reads the claim log, per second; 0 switches it off.
     scrub_bytes_per_second: u64 = "8MiB", "scrub.bytes_per_second", Kind::Bytes { min: 0, max: 64 * GIB };
+    /// How fast this node takes over records that it lacks, of homes that it joins above all, per second.
+    repair_bytes_per_second: u64 = "16MiB", "repair.bytes_per_second", Kind::Bytes { min: 64 << 10, max: 64 * GIB };
     /// How much of a sealed segment may be garbage, in percent, before it is rewritten; 100 only after an erasure.
     compaction_garbage_percent: u64 = "50", "compaction.garbage_percent", Kind::Count { min: 1, max: 100 };
     /// The most records that wait to be written; beyond it writes get 503 with `Retry-After`.

@@ -72,6 +72,17 @@ pub enum Reachable {
     No(String),
 }
 
+/// What the sender of a greeting is to the cluster of its receiver, as far as that knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// No member, or the receiver is in no cluster.
+    None,
+    /// A member.
+    Member,
+    /// It was one and is never one again.
+    Removed,
+}
+
 /// Who the receiver is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GreetReply {
@@ -79,6 +90,8 @@ pub struct GreetReply {
     pub greeting: Greeting,
     /// Whether it reached who asked.
     pub reachable: Reachable,
+    /// What it takes the one that asked for.
+    pub membership: Membership,
 }
 
 impl Message for GreetRequest {
@@ -104,8 +117,18 @@ impl Message for GreetReply {
             Reachable::Yes => (wire::Reachable::Yes, String::new()),
             Reachable::No(reason) => (wire::Reachable::No, clipped(reason, TEXT_BYTES_MAX)),
         };
-        let greeting = Some(self.greeting.into_wire());
-        wire::GreetReply { header: header.into_wire(), greeting, reachable: reachable.into(), reason }
+        let membership = match self.membership {
+            Membership::None => wire::Membership::None,
+            Membership::Member => wire::Membership::Member,
+            Membership::Removed => wire::Membership::Removed,
+        };
+        wire::GreetReply {
+            header: header.into_wire(),
+            greeting: Some(self.greeting.into_wire()),
+            reachable: reachable.into(),
+            reason,
+            membership: membership.into(),
+        }
     }
 
     fn open(wire: Self::Wire) -> Result<Self, Malformed> {
@@ -116,7 +139,13 @@ impl Message for GreetReply {
             Ok(wire::Reachable::No) => Reachable::No(wire.reason),
             Err(_) => return Err(Fault::Missing.of("reachable")),
         };
-        Ok(Self { greeting: Greeting::from_wire(required(wire.greeting, "greeting")?)?, reachable })
+        let membership = match wire::Membership::try_from(wire.membership) {
+            Ok(wire::Membership::None) => Membership::None,
+            Ok(wire::Membership::Member) => Membership::Member,
+            Ok(wire::Membership::Removed) => Membership::Removed,
+            Err(_) => return Err(Fault::Missing.of("membership")),
+        };
+        Ok(Self { greeting: Greeting::from_wire(required(wire.greeting, "greeting")?)?, reachable, membership })
     }
 }
 
@@ -254,7 +283,12 @@ mod tests {
         let requests = (greetings(), any::<bool>());
         laws::holds(requests.prop_map(|(greeting, call_back)| GreetRequest { greeting, call_back }));
         let reachable = prop_oneof![Just(Reachable::NotAsked), Just(Reachable::Yes), ".{0,40}".prop_map(Reachable::No)];
-        laws::holds((greetings(), reachable).prop_map(|(greeting, reachable)| GreetReply { greeting, reachable }));
+        let membership = prop_oneof![Just(Membership::None), Just(Membership::Member), Just(Membership::Removed)];
+        laws::holds((greetings(), reachable, membership).prop_map(|(greeting, reachable, membership)| GreetReply {
+            greeting,
+            reachable,
+            membership,
+        }));
     }
 
     fn greeting() -> Greeting {

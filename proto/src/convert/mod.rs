@@ -25,7 +25,7 @@ pub use bodies::{BodiesPage, BodiesRequest};
 pub use confirm::{ConfirmReply, ConfirmRequest};
 pub use elements::{Element, ElementsPage, ElementsRequest};
 pub use fetch::{FetchReply, FetchRequest};
-pub use greet::{GreetReply, GreetRequest, Greeting, Reachable, Standing};
+pub use greet::{GreetReply, GreetRequest, Greeting, Membership, Reachable, Standing};
 pub use header::Header;
 pub use propose::{ProposeReply, ProposeRequest};
 pub use raft::{RaftKind, RaftReply, RaftRequest};

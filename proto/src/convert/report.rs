@@ -6,6 +6,7 @@ use crate::limits::{NAME_BYTES_MAX, NODES_MAX, TEXT_BYTES_MAX, TEXTS_MAX};
 use crate::malformed::{Fault, Malformed};
 use crate::{Header, Message, wire};
 use model::Home;
+use std::collections::BTreeSet;
 
 const HOMES_MAX: usize = Home::COUNT as usize;
 
@@ -48,6 +49,10 @@ pub struct Report {
     pub shortfalls: Vec<HomeShortfall>,
     /// How far it lags behind others, by ascending node.
     pub lags: Vec<PeerLag>,
+    /// Homes in transit under the table of `epoch` that it owns and of which it has taken all that each reader holds.
+    pub taken: BTreeSet<Home>,
+    /// How many homes that are not its own it holds records of.
+    pub homes_stray: u16,
 }
 
 /// The hints for a home.
@@ -113,6 +118,8 @@ impl Message for Report {
             hints: self.hints.into_iter().map(HomeHints::into_wire).collect(),
             shortfalls: self.shortfalls.into_iter().map(HomeShortfall::into_wire).collect(),
             lags: self.lags.iter().map(|lag| wire::PeerLag { node: lag.node, lag_ms: lag.lag_ms }).collect(),
+            taken: self.taken.iter().map(|home| u32::from(home.number())).collect(),
+            homes_stray: u32::from(self.homes_stray),
         };
         wire::ReportReply { header: header.into_wire(), report: Some(report) }
     }
@@ -143,6 +150,8 @@ impl Message for Report {
             hints: hints(&wire.hints)?,
             shortfalls: shortfalls(&wire.shortfalls)?,
             lags: lags(&wire.lags)?,
+            taken: taken(&wire.taken)?,
+            homes_stray: homes(wire.homes_stray, "report.homes_stray")?,
         })
     }
 }
@@ -184,11 +193,18 @@ fn lags(wire: &[wire::PeerLag]) -> Result<Vec<PeerLag>, Malformed> {
     wire.iter().map(|lag| Ok(PeerLag { node: node(lag.node, name)?, lag_ms: lag.lag_ms })).collect()
 }
 
+fn taken(wire: &[u32]) -> Result<BTreeSet<Home>, Malformed> {
+    let name = "report.taken";
+    within(wire.len(), HOMES_MAX, name)?;
+    ascending(wire.iter().copied(), name)?;
+    wire.iter().map(|number| home(*number, name)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::convert::laws::{self, refusal, sealed};
-    use proptest::collection::{btree_map, vec};
+    use proptest::collection::{btree_map, btree_set, vec};
     use proptest::prelude::*;
 
     fn reports() -> impl Strategy<Value = Report> {
@@ -198,28 +214,33 @@ mod tests {
             btree_map(laws::homes(), any::<u64>(), 0..5),
             btree_map(laws::homes(), (any::<u64>(), any::<bool>()), 0..5),
             btree_map(laws::nodes(), any::<u64>(), 0..5),
+            btree_set(laws::homes(), 0..5),
         );
         (numbers, prop::option::of(laws::nodes()), "[0-9.]{0,8}", lists).prop_map(
-            |((node, numbers, homes_owned, homes_fit), leader, release, (problems, hints, shortfalls, lags))| Report {
-                node,
-                generation: numbers[0],
-                release,
-                wall_ms: numbers[1],
-                uptime_ms: numbers[2],
-                epoch: numbers[3],
-                leader,
-                term: numbers[4],
-                applied: numbers[5],
-                problems,
-                homes_owned,
-                homes_fit,
-                records: numbers[6],
-                hints: hints.into_iter().map(|(home, hints)| HomeHints { home, hints }).collect(),
-                shortfalls: shortfalls
-                    .into_iter()
-                    .map(|(home, (records, exact))| HomeShortfall { home, records, exact })
-                    .collect(),
-                lags: lags.into_iter().map(|(node, lag_ms)| PeerLag { node, lag_ms }).collect(),
+            |((node, numbers, homes_owned, homes_fit), leader, release, (problems, hints, shortfalls, lags, taken))| {
+                Report {
+                    node,
+                    generation: numbers[0],
+                    release,
+                    wall_ms: numbers[1],
+                    uptime_ms: numbers[2],
+                    epoch: numbers[3],
+                    leader,
+                    term: numbers[4],
+                    applied: numbers[5],
+                    problems,
+                    homes_owned,
+                    homes_fit,
+                    records: numbers[6],
+                    hints: hints.into_iter().map(|(home, hints)| HomeHints { home, hints }).collect(),
+                    shortfalls: shortfalls
+                        .into_iter()
+                        .map(|(home, (records, exact))| HomeShortfall { home, records, exact })
+                        .collect(),
+                    lags: lags.into_iter().map(|(node, lag_ms)| PeerLag { node, lag_ms }).collect(),
+                    homes_stray: homes_owned - homes_owned.min(u16::try_from(taken.len()).unwrap()),
+                    taken,
+                }
             },
         )
     }
@@ -248,6 +269,8 @@ mod tests {
             hints: Vec::new(),
             shortfalls: Vec::new(),
             lags: Vec::new(),
+            taken: BTreeSet::new(),
+            homes_stray: 0,
         }
     }
 
@@ -271,12 +294,16 @@ mod tests {
                 spoilt(|wire| wire.hints = [2, 1].map(|home| wire::HomeHints { home, hints: 1 }).to_vec()),
                 spoilt(|wire| wire.lags = [1, 1].map(|node| wire::PeerLag { node, lag_ms: 1 }).to_vec()),
                 spoilt(|wire| wire.problems = vec!["x".repeat(TEXT_BYTES_MAX + 1)]),
+                spoilt(|wire| wire.taken = vec![2, 2]),
+                spoilt(|wire| wire.homes_stray = 258),
             ],
             [
                 Fault::OutOfRange.of("report.homes_owned"),
                 Fault::Unordered.of("report.hints"),
                 Fault::Unordered.of("report.lags"),
                 Fault::TooLong(TEXT_BYTES_MAX, TEXT_BYTES_MAX + 1).of("report.problems"),
+                Fault::Unordered.of("report.taken"),
+                Fault::OutOfRange.of("report.homes_stray"),
             ]
         );
         assert_eq!(hints(&[hint(257)]), Err(Fault::OutOfRange.of("report.hints")));

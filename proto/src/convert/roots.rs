@@ -25,6 +25,9 @@ pub struct HomeSum {
     pub sum: [u8; 16],
     /// How many elements.
     pub count: u64,
+    /// In a home in transit: nothing that the receiver took by an earlier table is stamped after it. The least stamp in any
+    /// other home; the greatest as long as such records are still under way.
+    pub since: Stamp,
     /// Up to when nothing changes any more at any owner, if that is known.
     pub stable: Option<Stamp>,
     /// Up to when whoever asks is to have exactly what the receiver has, if there is such a time.
@@ -57,9 +60,16 @@ impl Message for RootsReply {
 
     fn seal(self, header: &Header) -> Self::Wire {
         let sum = |sum: HomeSum| {
-            let HomeSum { home, sum, count, stable, settled } = sum;
+            let HomeSum { home, sum, count, stable, settled, since } = sum;
             let (stable, settled) = (optional_bits(stable), optional_bits(settled));
-            wire::HomeSum { home: u32::from(home.number()), sum: sum.to_vec(), count, stable, settled }
+            wire::HomeSum {
+                home: u32::from(home.number()),
+                sum: sum.to_vec(),
+                count,
+                stable,
+                settled,
+                since: since.to_bits(),
+            }
         };
         let sums = self.sums.into_iter().map(sum).collect();
         wire::RootsReply { header: header.into_wire(), sums, closed: self.closed.to_bits() }
@@ -70,8 +80,9 @@ impl Message for RootsReply {
         ascending(wire.sums.iter().map(|sum| sum.home), "sums")?;
         let sum = |sum: &wire::HomeSum| {
             let home = home(sum.home, "sums.home")?;
+            let since = Stamp::from_bits(sum.since);
             let (stable, settled) = (optional_stamp(sum.stable), optional_stamp(sum.settled));
-            Ok(HomeSum { home, sum: fixed(&sum.sum, "sums.sum")?, count: sum.count, stable, settled })
+            Ok(HomeSum { home, sum: fixed(&sum.sum, "sums.sum")?, count: sum.count, stable, settled, since })
         };
         let closed = Stamp::from_bits(wire.closed);
         Ok(Self { sums: wire.sums.iter().map(sum).collect::<Result<_, _>>()?, closed })
@@ -92,10 +103,11 @@ mod tests {
         let requests = (laws::stamps(), laws::home_sets());
         laws::holds(requests.prop_map(|(fence, homes)| RootsRequest { fence, homes }));
         let times = || of(laws::stamps().prop_filter("zero is none", |stamp| *stamp != Stamp::ZERO));
-        let sum = (any::<([u8; 16], u64)>(), times(), times());
+        let sum = (any::<([u8; 16], u64)>(), times(), times(), laws::stamps());
         let sums = btree_map(laws::homes(), sum, 0..9);
         laws::holds((sums, laws::stamps()).prop_map(|(sums, closed)| {
-            let sum = |(home, ((sum, count), stable, settled))| HomeSum { home, sum, count, stable, settled };
+            let sum =
+                |(home, ((sum, count), stable, settled, since))| HomeSum { home, sum, count, stable, settled, since };
             RootsReply { sums: sums.into_iter().map(sum).collect(), closed }
         }));
     }

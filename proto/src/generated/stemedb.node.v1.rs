@@ -638,6 +638,9 @@ pub struct GreetReply {
     /// Why the sender cannot be reached, for people.
     #[prost(string, tag = "4")]
     pub reason: ::prost::alloc::string::String,
+    /// What the sender is to the cluster of the receiver, as far as that knows.
+    #[prost(enumeration = "Membership", tag = "5")]
+    pub membership: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TableRequest {
@@ -751,6 +754,12 @@ pub struct Report {
     /// How far this node lags behind others, ascending.
     #[prost(message, repeated, tag = "16")]
     pub lags: ::prost::alloc::vec::Vec<PeerLag>,
+    /// Homes in transit under the table of `epoch` of which it owns one copy and has taken all that each reader holds; ascending.
+    #[prost(uint32, repeated, tag = "17")]
+    pub taken: ::prost::alloc::vec::Vec<u32>,
+    /// How many homes that are not its own it holds records of.
+    #[prost(uint32, tag = "18")]
+    pub homes_stray: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HomeHints {
@@ -776,6 +785,37 @@ pub struct PeerLag {
     pub node: u64,
     #[prost(uint64, tag = "2")]
     pub lag_ms: u64,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Membership {
+    /// Neither, or the receiver is in no cluster.
+    None = 0,
+    Member = 1,
+    /// It was one and is never one again.
+    Removed = 2,
+}
+impl Membership {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::None => "MEMBERSHIP_NONE",
+            Self::Member => "MEMBERSHIP_MEMBER",
+            Self::Removed => "MEMBERSHIP_REMOVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MEMBERSHIP_NONE" => Some(Self::None),
+            "MEMBERSHIP_MEMBER" => Some(Self::Member),
+            "MEMBERSHIP_REMOVED" => Some(Self::Removed),
+            _ => None,
+        }
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1542,11 +1582,15 @@ pub struct HomeSum {
     /// How many elements.
     #[prost(uint64, tag = "3")]
     pub count: u64,
-    /// Up to when nothing changes any more at any owner; 0 if that is not known.
+    /// In a home in transit: nothing that this node took by an earlier table is stamped after it. 0 in any other home; all ones
+    /// as long as such records are still under way.
     #[prost(fixed64, tag = "4")]
+    pub since: u64,
+    /// Up to when nothing changes any more at any owner; 0 if that is not known.
+    #[prost(fixed64, tag = "5")]
     pub stable: u64,
     /// Up to when whoever asks is to have exactly what the receiver has; 0 if there is no such time.
-    #[prost(fixed64, tag = "5")]
+    #[prost(fixed64, tag = "6")]
     pub settled: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

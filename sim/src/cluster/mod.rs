@@ -54,6 +54,8 @@ pub(crate) const WAL_DIR: &str = "/data/wal";
 pub struct Shape {
     /// How many nodes.
     pub nodes: usize,
+    /// How many of them found the cluster, the first ones; the others wait to join it. 0: all.
+    pub founders: usize,
     /// Whether the faults begin when the cluster is founded and clients write, and it must serve at the end. Else they begin
     /// with nothing started, and nobody writes.
     pub is_founded: bool,
@@ -78,6 +80,7 @@ impl Default for Shape {
     fn default() -> Self {
         Self {
             nodes: 1,
+            founders: 0,
             is_founded: true,
             clients: 3,
             workload: Workload::default(),
@@ -86,6 +89,13 @@ impl Default for Shape {
             step: STEP,
             settings: |_, _| {},
         }
+    }
+}
+
+impl Shape {
+    /// How many nodes found the cluster.
+    pub fn founders(&self) -> usize {
+        if self.founders == 0 { self.nodes } else { self.founders }
     }
 }
 
@@ -522,7 +532,7 @@ fn settings(shape: Shape, node: usize, addresses: &[IpAddr]) -> Settings {
         settings.gossip_addr = everywhere(GOSSIP_PORT);
         settings.advertise_host = addresses.get(node).and_then(|address| AdvertisedHost::parse(&address.to_string()));
         settings.seeds = Seeds::at(nodes.iter().map(|address| SocketAddr::new(*address, GOSSIP_PORT)));
-        settings.bootstrap_expect = u64::try_from(shape.nodes).ok();
+        settings.bootstrap_expect = u64::try_from(shape.founders()).ok().filter(|_| node < shape.founders());
         settings.cluster_key_file = Some(KEY_FILE.into());
     }
     (shape.settings)(&mut settings, node);

@@ -96,7 +96,7 @@ impl NobodyTakesWhatIsNotItsOwn {
 
     /// Whether a node owns a home by a table of that epoch or a later one.
     fn may_take(&self, id: NodeId, home: Home, epoch: u64) -> bool {
-        self.tables.range(epoch..).any(|(_, table)| table.owns(id, home))
+        self.tables.range(epoch..).any(|(_, table)| table.holds(id, home))
     }
 }
 

@@ -1,7 +1,11 @@
 //! The scenarios: what goes wrong, one file each, and the list of them all.
 
+mod a_node_is_drained;
+mod a_node_is_replaced;
+mod a_node_joins;
 mod all_crash_at_once;
 mod bad_network;
+mod change;
 mod clock_a_year_ahead;
 mod clock_skew;
 mod cluster_key_rotates_with_a_node_away;
@@ -49,6 +53,9 @@ pub struct Scenario {
 
 /// All scenarios.
 pub const ALL: &[Scenario] = &[
+    a_node_is_drained::SCENARIO,
+    a_node_is_replaced::SCENARIO,
+    a_node_joins::SCENARIO,
     all_crash_at_once::SCENARIO,
     bad_network::SCENARIO,
     clock_a_year_ahead::SCENARIO,
@@ -81,6 +88,9 @@ impl Scenario {
         ALL.iter().find(|scenario| scenario.name == name)
     }
 }
+
+/// How long each step of coming to rest may take after a change of the cluster.
+const LIVENESS_MAX: Duration = Duration::from_secs(60);
 
 /// Three nodes that keep two copies, in one rack, with three clients.
 fn three_nodes() -> Shape {

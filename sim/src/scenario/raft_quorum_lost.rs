@@ -5,12 +5,12 @@
 //! the nodes are there, gossip hears them, and each stands for election again and again.
 
 use super::Scenario;
-use super::replication_factor_changes::{ask_for, until_epoch};
+use super::change::{set, until_settled};
 use crate::client::{Request, Workload};
 use crate::cluster::Shape;
 use crate::invariants::{control_log_on, leaders_named, of_a_cluster};
 use crate::run::{Failure, Run};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long nothing can be decided.
@@ -70,8 +70,8 @@ fn faults(run: &mut Run) -> Result<(), Failure> {
     run.cluster.lose_raft(false);
     until_decided(run, decided)?;
     let nodes = run.staying();
-    ask_for(run, &nodes, 3)?;
-    until_epoch(run, &nodes, 2)
+    set(run, &nodes, &json!({"replication_factor": 3}))?;
+    until_settled(run, &nodes)
 }
 
 /// The last entry that any disk knows to be committed.

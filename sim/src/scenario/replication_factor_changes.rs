@@ -3,26 +3,22 @@
 //! The placement table changes under the writes: what was routed by the old one must not be taken by whoever goes by the new
 //! one, nor the other way round. A node that was away meanwhile comes back with the old table.
 
-use super::{Scenario, three_nodes};
-use crate::client::{Answer, Lost, Request};
+use super::change::{epochs, set, until_epoch, until_settled};
+use super::{LIVENESS_MAX, Scenario, three_nodes};
 use crate::invariants::{Invariant, NobodyTakesWhatIsNotItsOwn, of_a_cluster};
 use crate::run::{Failure, Run};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 /// The numbers of copies, one after the other; there are two at first.
 const FACTORS: [u8; 2] = [3, 2];
-/// How long it may take until a change is decided, and until all who hear of it go by its table.
-const CHANGE_MAX: Duration = Duration::from_secs(30);
-/// How often nodes are asked.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "replication_factor_changes",
     about: "three copies for two, and two again, on three nodes, of which some are killed or cut off",
     shape: three_nodes,
     faults,
-    liveness_max: Duration::from_secs(60),
+    liveness_max: LIVENESS_MAX,
     invariants,
 };
 
@@ -53,7 +49,7 @@ pub(super) fn faults(run: &mut Run) -> Result<(), Failure> {
         let all: Vec<_> = (0..run.cluster.nodes()).collect();
         let present: Vec<_> = all.iter().copied().filter(|node| Some(*node) != absent).collect();
         let known = epochs(run, &present)?.into_iter().flatten().max().unwrap_or_default();
-        ask_for(run, &present, copies)?;
+        set(run, &present, &json!({"replication_factor": copies}))?;
         until_epoch(run, &present, known + 1)?;
         let late = run.chance.between(Duration::ZERO, Duration::from_secs(2));
         run.pass(late)?;
@@ -65,47 +61,8 @@ pub(super) fn faults(run: &mut Run) -> Result<(), Failure> {
         let away = run.chance.between(Duration::from_millis(50), Duration::from_secs(3));
         run.pass(away)?;
         run.cluster.start(node);
+        until_settled(run, &all)?;
         run.until_ready(SCENARIO.liveness_max)?;
     }
     Ok(())
-}
-
-/// Asks one node after the other for so many copies until one says that it is decided.
-pub(super) fn ask_for(run: &mut Run, nodes: &[usize], copies: u8) -> Result<(), Failure> {
-    let begun = run.cluster.elapsed();
-    let body = json!({"replication_factor": copies}).to_string().into_bytes();
-    for node in nodes.iter().cycle() {
-        let answer = run.ask_admin(*node, Request::post("/v1/admin/settings", body.clone()))?;
-        if answer.is_ok_and(|answer| answer.status == 200) {
-            break;
-        }
-        if run.cluster.elapsed() - begun >= CHANGE_MAX {
-            return Err(Failure::Stuck { what: format!("{copies} copies are decided on"), limit: CHANGE_MAX });
-        }
-        run.pass(LOOK_EVERY)?;
-    }
-    Ok(())
-}
-
-/// The epochs of the tables that nodes go by, as they tell operators.
-pub(super) fn epochs(run: &mut Run, nodes: &[usize]) -> Result<Vec<Option<u64>>, Failure> {
-    let answers = run.ask_operators(nodes, &Request::get("/v1/admin/cluster"))?;
-    let epoch = |answer: Result<Answer, Lost>| answer.ok()?.json().get("epoch").and_then(Value::as_u64);
-    Ok(answers.into_iter().map(epoch).collect())
-}
-
-/// Waits until all these nodes go by the table of that epoch.
-pub(super) fn until_epoch(run: &mut Run, nodes: &[usize], epoch: u64) -> Result<(), Failure> {
-    let begun = run.cluster.elapsed();
-    loop {
-        let found = epochs(run, nodes)?;
-        if found.iter().all(|found| *found == Some(epoch)) {
-            return Ok(());
-        }
-        if run.cluster.elapsed() - begun >= CHANGE_MAX {
-            let what = format!("nodes {nodes:?} go by epoch {epoch}: {found:?}");
-            return Err(Failure::Stuck { what, limit: CHANGE_MAX });
-        }
-        run.pass(LOOK_EVERY)?;
-    }
 }

@@ -6,8 +6,9 @@ mod group;
 
 use cluster::NodeId;
 use cluster::control::Outcome;
+use cluster::control::VOTERS_MAX;
 use group::{Group, Leaders, MS, SECOND, numbered, run};
-use node::control::{ProposeError, VOTERS_MAX};
+use node::control::ProposeError;
 use sim::chance::Chance;
 use std::time::Duration;
 use storage::disk::Crash;

@@ -42,6 +42,11 @@ impl Stamper {
         given.ok_or(StampError::NeedsCeiling)
     }
 
+    /// The greatest stamp that this node gave or took over.
+    pub fn last(&self) -> Stamp {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).last()
+    }
+
     /// Whether little is left below the ceiling: time to have the writer call [`Appender::reserve`].
     pub fn is_low(&self, wall_ms: u64) -> bool {
         self.clock.lock().unwrap_or_else(PoisonError::into_inner).due_ceiling(wall_ms).is_some()

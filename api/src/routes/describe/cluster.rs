@@ -1,7 +1,7 @@
 //! Shapes of what operators are told of a cluster.
 
 use crate::database::{
-    Addresses, Cluster, ClusterSettings, Member, NodeFigures, NodeState, NodeView, Shortfall, Status,
+    Addresses, Candidate, Cluster, ClusterSettings, Member, Moves, NodeFigures, NodeState, NodeView, Shortfall, Status,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,13 +22,17 @@ pub(crate) struct ClusterShape {
     members: Vec<Member>,
     /// What holds for the whole cluster.
     settings: ClusterSettings,
+    /// How far it is on its way to where members and settings lead it.
+    moves: Moves,
+    /// Nodes that wait to be made members, ascending by name.
+    candidates: Vec<Candidate>,
 }
 
 impl From<Cluster> for ClusterShape {
     fn from(cluster: Cluster) -> Self {
         let copies = copies(&cluster);
-        let Cluster { cluster_id, epoch, leader, members, settings } = cluster;
-        Self { cluster_id, epoch, leader, copies, members, settings }
+        let Cluster { cluster_id, epoch, leader, members, settings, moves, candidates } = cluster;
+        Self { cluster_id, epoch, leader, copies, members, settings, moves, candidates }
     }
 }
 
@@ -74,6 +78,8 @@ struct NodeShape {
     /// How many homes it owns, the global one included.
     #[schema(maximum = 257)]
     homes: u16,
+    /// Whether it gives away what it owns, and is removed then.
+    is_draining: bool,
     /// The version of its program.
     version: Option<String>,
     /// How far it is behind the other owners of its homes: the longest lag.
@@ -87,7 +93,7 @@ struct NodeShape {
 impl NodeShape {
     fn new(view: NodeView, is_self: bool, is_leader: bool) -> Self {
         let NodeView { member, state, figures } = view;
-        let Member { node_id, addresses, zone, homes } = member;
+        let Member { node_id, addresses, zone, homes, is_draining } = member;
         let lag = |figures: &NodeFigures| std::time::Duration::from_millis(figures.replication_lag_ms).as_secs_f64();
         Self {
             node_id,
@@ -97,6 +103,7 @@ impl NodeShape {
             addresses,
             zone,
             homes,
+            is_draining,
             replication_lag_seconds: figures.as_ref().map(lag),
             hints_pending: figures.as_ref().map(|figures| figures.hints_pending),
             under_replicated: figures.as_ref().map(|figures| figures.under_replicated),

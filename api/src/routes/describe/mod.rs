@@ -7,7 +7,7 @@ mod request;
 pub(crate) use cluster::{ClusterShape, Glance, NodesShape, StatusShape};
 pub(crate) use receipt::{Erased, Health, LineResult, Readiness, Receipt};
 pub(crate) use request::{
-    AliasEnvelope, AnyEnvelope, AssertionEnvelope, Naming, SettingsChange, VoteEnvelope, WriteParameters,
+    AliasEnvelope, AnyEnvelope, AssertionEnvelope, ChangeShape, Naming, SettingsChange, VoteEnvelope, WriteParameters,
 };
 
 use crate::problem::{PROBLEM_JSON, Problem};
@@ -74,6 +74,8 @@ problems! {
     EraseProblems: 400 404 408 413 415 422 500 503 507;
     /// Of a change of settings.
     SettingsProblems: 400 408 413 415 422 500 503;
+    /// Of a change of the cluster.
+    ChangeProblems: 400 408 409 413 415 422 500 503;
     /// Of other administration.
     AdminProblems: 500 503;
 }
@@ -85,6 +87,7 @@ fn problem(status: u16) -> Response {
             "The request is not well-formed: not JSON, a key twice, a parameter that is not known or not well spelt."
         }
         404 => "There is no such record.",
+        409 => "The cluster as it is does not allow it; the detail says why and what to do.",
         408 => "The body took too long to arrive.",
         410 => "The record was erased.",
         413 => "The body is too large.",

@@ -181,3 +181,23 @@ pub(crate) struct SettingsChange {
     #[schema(minimum = 2, maximum = 7)]
     replication_factor: u8,
 }
+
+/// A change of the cluster.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeShape {
+    /// `join` makes a node that waits a member; `drain` has one give away what it owns and then removes it, and `keep` stops
+    /// that; `remove` removes a dead one at once; `replace` removes a dead one and takes in `by` for it; `pause` and `resume`
+    /// concern what moves.
+    #[schema(pattern = "^(join|drain|keep|remove|replace|pause|resume)$")]
+    change: String,
+    /// Which node; not for `pause` and `resume`.
+    #[schema(nullable = false, pattern = "^[0-9a-f]{16}$")]
+    node: Option<String>,
+    /// Who takes its place; for `replace` alone.
+    #[schema(nullable = false, pattern = "^[0-9a-f]{16}$")]
+    by: Option<String>,
+    /// Whether it is only to be shown what it would come to; false if left out.
+    #[schema(required = false)]
+    plan: bool,
+}

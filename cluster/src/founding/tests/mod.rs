@@ -38,8 +38,12 @@ struct Story {
 
 impl Story {
     fn begin(kept: Kept) -> Self {
+        Self::begin_with(settings(3), kept)
+    }
+
+    fn begin_with(settings: Settings, kept: Kept) -> Self {
         let mut out = Vec::new();
-        let founding = Founding::start(A, settings(3), kept, Millis(0), &mut out);
+        let founding = Founding::start(A, settings, kept, Millis(0), &mut out);
         Self { founding, out }.quiet()
     }
 
@@ -156,6 +160,37 @@ fn alone_a_node_founds_at_once() {
     );
 }
 
+fn joining(kept: Kept) -> Story {
+    Story::begin_with(settings(0), kept)
+}
+
+#[test]
+fn who_only_joins_founds_nothing_and_belongs_to_the_cluster_that_admits_it() {
+    let cluster = ClusterId([7; 16]);
+    let exists = Trouble::Exists { cluster, me: A };
+    let story = joining(Kept::Nothing)
+        .then(0, fresh(B))
+        .then(900, fresh(C))
+        .then(2_000, Input::Heard { from: D, standing: Standing::Founded(cluster) })
+        .then(2_100, Input::Admitted(cluster))
+        .then(2_200, Input::Admitted(ClusterId([8; 16])));
+    assert_eq!(story.founding.standing(), Standing::Fresh { expect: 0 }, "not yet on disk");
+    let story = story.then(2_300, Input::Persisted);
+    assert_eq!((story.founding.standing(), story.founding.wake_at()), (Standing::Founded(cluster), None));
+    story.gives(&[Output::Trouble(exists), Output::Persist(Kept::Joined(cluster)), Output::Join(cluster)]);
+    joining(Kept::Joined(cluster)).gives(&[Output::Join(cluster)]);
+}
+
+#[test]
+fn who_has_promised_joins_nobody_and_who_only_joins_is_nobody_to_found_with() {
+    let promise = || Story::begin(Kept::Promise(list(&[A, B, C])));
+    promise().then(0, Input::Admitted(ClusterId([7; 16]))).gives(&[]);
+    let joins = |from| Input::Heard { from, standing: Standing::Fresh { expect: 0 } };
+    let story =
+        Story::begin(Kept::Nothing).then(0, fresh(B)).then(0, fresh(C)).then(0, joins(D)).then(500, Input::Tick);
+    story.gives(&[Output::Persist(Kept::Promise(list(&[A, B, C])))]);
+}
+
 #[test]
 fn an_operator_reads_why_nothing_is_founded() {
     let start = || Story::begin(Kept::Nothing);
@@ -170,6 +205,7 @@ fn an_operator_reads_why_nothing_is_founded() {
         Story::begin(Kept::Promise(list(&[A, B, C]))).then(0, promised(D, &[D])),
         start().then(0, fresh(D)).then(1, promised(B, &[A, B, C])),
         Story::begin(Kept::Promise(list(&[A, B, C]))).then(9_999, fresh(B)).then(10_000, fresh(C)),
+        joining(Kept::Nothing).then(10_000, fresh(B)),
     ];
     expect![[r#"
         2 fresh nodes, bootstrap_expect is 3: 000000000000000a, 000000000000000b
@@ -178,9 +214,10 @@ fn an_operator_reads_why_nothing_is_founded() {
         bootstrap_expect is 3 here and 5 on node 000000000000000b
         others promised a list that this node cannot promise (bootstrap_expect is 3): 000000000000000b, 000000000000000c, 000000000000000d
         others promised a list that this node cannot promise (bootstrap_expect is 3): 000000000000000a, 000000000000000b
-        cluster 07070707070707070707070707070707 exists already: this node does not found another
+        cluster 07070707070707070707070707070707 exists already: this node joins it once it is admitted there, by `stemedb node join 000000000000000a`
         another list was promised besides this one: 000000000000000a, 000000000000000b, 000000000000000c
         4 fresh nodes, bootstrap_expect is 3: 000000000000000a, 000000000000000b, 000000000000000c, 000000000000000d
         promised a list that is not promised by 000000000000000b, 000000000000000c; the list is 000000000000000a, 000000000000000b, 000000000000000c
+        no cluster is in sight, and this node only joins one: check seeds, key and ports
     "#]].assert_eq(&stories.map(|story| story.tells()).concat());
 }

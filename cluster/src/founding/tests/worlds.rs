@@ -70,6 +70,7 @@ impl World {
                     node.writing = Some(kept);
                 }
                 Output::Start(list) => assert_eq!(node.disk, Kept::Founded(list), "started before it was on disk"),
+                Output::Join(_) => unreachable!("nobody admits anybody"),
                 Output::Ask(_) | Output::AskSeeds | Output::Trouble(_) => {}
             }
         }
@@ -105,7 +106,7 @@ impl World {
     fn check(&self) {
         let founded = self.nodes.values().filter_map(|node| match &node.disk {
             Kept::Founded(list) => Some(list),
-            Kept::Nothing | Kept::Promise(_) => None,
+            Kept::Nothing | Kept::Promise(_) | Kept::Joined(_) => None,
         });
         let founded: BTreeSet<_> = founded.collect();
         for list in &founded {
@@ -250,7 +251,7 @@ proptest! {
         history(&mut world, &choices);
         world.heal();
         for node in world.nodes.values() {
-            prop_assert!(node.founding.is_founded() || node.founding.trouble().is_some());
+            prop_assert!(node.founding.is_over() || node.founding.trouble().is_some());
         }
     }
 }

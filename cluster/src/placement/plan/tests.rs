@@ -48,7 +48,7 @@ fn three_nodes_with_two_copies() {
     expect![[r#"
         loads [171, 171, 172]
         pairs {"1,2": 47, "1,3": 40, "2,1": 38, "2,3": 42, "3,1": 46, "3,2": 44}
-        epoch 1, 779 bytes
+        epoch 1, 780 bytes
     "#]]
     .assert_eq(&format!(
         "loads {:?}\npairs {pairs:?}\nepoch {}, {} bytes\n",
@@ -66,7 +66,7 @@ fn the_first_homes_of_three_nodes() {
     let lines: String = homes()
         .take(6)
         .map(|home| {
-            let Route { owners, stand_ins } = Route::of(home, &table, &ids);
+            let Route { owners, stand_ins, .. } = Route::of(home, &table, &ids);
             format!("{home}: {owners:?} then {stand_ins:?}\n")
         })
         .collect();

@@ -48,8 +48,8 @@ fn most_useful(
 ) -> Option<(NodeId, BTreeSet<Home>)> {
     let mut useful = BTreeMap::<_, BTreeSet<_>>::new();
     for home in left {
-        for node in table.owners(*home).iter().filter(|node| suits(**node, *home)) {
-            useful.entry(*node).or_default().insert(*home);
+        for node in table.readers(*home).filter(|node| suits(*node, *home)) {
+            useful.entry(node).or_default().insert(*home);
         }
     }
     useful.into_iter().min_by_key(|(node, homes)| (Reverse(homes.len()), latency_us(*node), *node))

@@ -5,6 +5,7 @@
 //!
 //! It wants as many different nodes with the record, as owners or with a hint, as there are owners, and asks the next node
 //! whenever one it counted on fails or is late. So an owner that is away is replaced at once, and one that answers after its stand-in counts too.
+//! Whoever is leaving a home in transit is sent the record as well, and counts only once nobody else is left to stand in.
 //!
 //! Invariants: every write replies exactly once and is done exactly once, in this order; a reply counts different nodes
 //! that have synced, under whatever table; under one table no node is asked twice; as long as somebody is left to ask,
@@ -95,6 +96,9 @@ pub struct Write {
     durable: BTreeSet<NodeId>,
     /// Who was asked for a hint, under whatever table: a hint is for the owners of the newest.
     hinted: BTreeSet<NodeId>,
+    /// Who is leaving the home and was sent the record, and whether it has synced it. What it has is handed over to the
+    /// owners like a hint, so it stands in with that.
+    leaving: BTreeMap<NodeId, bool>,
     /// The table that it goes by, or the newer one that it waits for.
     ahead: Epoch,
     replied: bool,
@@ -112,6 +116,7 @@ impl Write {
             waiting: BTreeMap::new(),
             durable: BTreeSet::new(),
             hinted: BTreeSet::new(),
+            leaving: BTreeMap::new(),
             ahead: way.epoch,
             replied: false,
             done: false,
@@ -131,6 +136,9 @@ impl Write {
         self.owners = way.route.owners.iter().copied().collect();
         self.candidates = by_hope(way).filter(|node| !self.durable.contains(node)).collect();
         self.waiting.clear();
+        let leaving = way.route.leaving.iter().filter(|node| !way.down.contains(node));
+        self.leaving = leaving.filter(|node| !self.durable.contains(node)).map(|node| (*node, false)).collect();
+        out.extend(self.leaving.keys().map(|node| Output::Store(*node)));
         self.go_on(now, out);
     }
 
@@ -140,6 +148,11 @@ impl Write {
             return;
         }
         match input {
+            Input::Synced(node) if self.leaves(node) => drop(self.leaving.insert(node, true)),
+            Input::Failed(node) if self.leaves(node) => {
+                self.leaving.remove(&node);
+                self.candidates.retain(|candidate| *candidate != node);
+            }
             Input::Synced(node) => {
                 self.waiting.remove(&node);
                 self.candidates.retain(|candidate| *candidate != node);
@@ -186,14 +199,24 @@ impl Write {
     fn ask(&mut self, now: Millis, out: &mut Vec<Output>) {
         while self.wants_more() {
             let Some(node) = self.candidates.pop_front() else { return };
-            self.waiting.insert(node, Some(now + self.settings.owner_deadline));
-            out.push(if self.owners.contains(&node) {
-                Output::Store(node)
+            let sent = self.leaving.remove(&node);
+            if sent == Some(true) {
+                self.durable.insert(node);
+            } else {
+                self.waiting.insert(node, Some(now + self.settings.owner_deadline));
+            }
+            if self.owners.contains(&node) {
+                out.push(Output::Store(node));
             } else {
                 self.hinted.insert(node);
-                Output::Hint { holder: node }
-            });
+                out.extend(sent.is_none().then_some(Output::Hint { holder: node }));
+            }
         }
+    }
+
+    /// Whether a node was sent the record only because it is leaving the home, and does not count so far.
+    fn leaves(&self, node: NodeId) -> bool {
+        self.leaving.contains_key(&node)
     }
 
     /// Whether those counted on are too few, for the owners or for the client.
@@ -231,9 +254,11 @@ impl Write {
     }
 }
 
-/// Everybody, the most hopeful first: owners, stand-ins, and then those thought down in the same order.
+/// Everybody, the most hopeful first: owners, stand-ins, those who are leaving, and then those thought down in the same
+/// order.
 fn by_hope(way: Way<'_>) -> impl Iterator<Item = NodeId> {
-    let all = move || way.route.owners.iter().chain(&way.route.stand_ins).copied();
+    let Route { owners, leaving, stand_ins } = way.route;
+    let all = move || owners.iter().chain(stand_ins).chain(leaving).copied();
     let is_down = move |node: &NodeId| way.down.contains(node);
     all().filter(move |node| !is_down(node)).chain(all().filter(is_down))
 }

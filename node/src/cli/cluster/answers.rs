@@ -19,9 +19,19 @@ pub(super) struct Node {
     pub(super) addresses: Addresses,
     pub(super) zone: Option<String>,
     pub(super) homes: u16,
+    #[serde(default)]
+    pub(super) is_draining: bool,
     pub(super) replication_lag_seconds: Option<f64>,
     pub(super) hints_pending: Option<u64>,
     pub(super) under_replicated: Option<Shortfall>,
+}
+
+/// A node that waits to be made a member.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Candidate {
+    pub(super) node_id: String,
+    pub(super) addresses: Addresses,
+    pub(super) in_place_of: Option<String>,
 }
 
 /// Where a node is.

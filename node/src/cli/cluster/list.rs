@@ -1,6 +1,6 @@
 //! A table with a row a node.
 
-use super::answers::Node;
+use super::answers::{Candidate, Node};
 use super::{shortfall, tone_of};
 use crate::cli::console::{Console, Tone};
 use crate::cli::text::{grouped, harmless, span};
@@ -23,10 +23,24 @@ pub(super) fn print(nodes: &[Node], console: &mut Console<'_>) -> io::Result<()>
     console.line(total)
 }
 
+/// Prints who waits to be made a member, and by which command.
+pub(super) fn print_candidates(candidates: &[Candidate], console: &mut Console<'_>) -> io::Result<()> {
+    for Candidate { node_id, addresses, in_place_of } in candidates {
+        let (node, at) = (harmless(node_id), addresses.client.as_deref().unwrap_or(UNTOLD));
+        let line = format!("{node} at {} waits to join: `stemedb node join {node}`", harmless(at));
+        let line = match in_place_of.as_deref().map(harmless) {
+            Some(old) => format!("{line}, or if {old} is gone for good: `stemedb node replace {old} {node}`"),
+            None => line,
+        };
+        console.line(console.paint(Tone::Warning, &line))?;
+    }
+    Ok(())
+}
+
 fn row(node: &Node) -> [Cell; 9] {
     let figure = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let told = |figure: Option<String>| figure.unwrap_or_else(|| UNTOLD.to_owned());
-    let roles = [(node.is_leader, "leader"), (node.is_self, "asked")];
+    let roles = [(node.is_leader, "leader"), (node.is_self, "asked"), (node.is_draining, "draining")];
     let roles: Vec<_> = roles.into_iter().filter_map(|(holds, role)| holds.then_some(role)).collect();
     let state = Cell::new(harmless(&node.state));
     let state = match tone_of(&node.state) {

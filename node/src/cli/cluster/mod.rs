@@ -1,8 +1,9 @@
-//! Commands about a cluster: `status`, `node list`, and `settings`.
+//! Commands about a cluster: `status`, `node`, and `settings`.
 //!
 //! They ask one node, on its admin listener, and show what it says; they never decide whether a node lives.
 
 mod answers;
+mod change;
 mod glance;
 mod list;
 mod settings;
@@ -11,13 +12,14 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use change::{How, One, Two};
 pub use settings::{Set, Settings};
 pub use watch::Watch;
 
 use super::client::Client;
 use super::console::{Console, Tone};
 use super::failure::Failure;
-use answers::{Figures, Nodes, Ready};
+use answers::{Candidate, Figures, Nodes, Ready};
 use glance::Seen;
 use serde_json::{Value, json};
 
@@ -109,8 +111,22 @@ impl Answers {
 /// What there is to do with the nodes of a cluster.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Node {
-    /// Shows every node of the cluster: whether it lives, what it holds, how far it is behind
+    /// Shows every node of the cluster: whether it lives, what it holds, how far it is behind; and who waits to join
     List(List),
+    /// Makes a node that waits a member; it takes its share of the data
+    Join(One),
+    /// Has a member give all that it holds to the others, and then removes it
+    Drain(One),
+    /// Stops a drain; the member takes its share again
+    Keep(One),
+    /// Removes a dead member for ever; others make the copies anew that it had
+    Remove(One),
+    /// Removes a dead member, and has a node that waits take its place
+    Replace(Two),
+    /// Lets nothing further move; what is under way arrives
+    Pause,
+    /// Lets data move again
+    Resume,
 }
 
 /// Every node of the cluster.
@@ -128,12 +144,31 @@ impl Node {
     ///
     /// [`Failure`] if the node does not answer or cannot tell.
     pub fn run(&self, admin: &Client, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
-        let Self::List(List { watch }) = self;
-        watch.run(console, |console| {
-            let answer = admin.get("/v1/admin/nodes", &[])?.taken()?;
-            if json { Ok(console.json(&answer)?) } else { Ok(list::print(&read::<Nodes>(answer)?.nodes, console)?) }
-        })
+        let at_once = How { plan: false, no_wait: true };
+        let (body, how) = match self {
+            Self::List(List { watch }) => return watch.run(console, |console| list(admin, json, console)),
+            Self::Join(One { node, how }) => (change::of_one("join", node), *how),
+            Self::Drain(One { node, how }) => (change::of_one("drain", node), *how),
+            Self::Keep(One { node, how }) => (change::of_one("keep", node), *how),
+            Self::Remove(One { node, how }) => (change::of_one("remove", node), *how),
+            Self::Replace(Two { old, new, how }) => (change::of_two(old, new), *how),
+            Self::Pause => (change::of_all("pause"), at_once),
+            Self::Resume => (change::of_all("resume"), at_once),
+        };
+        change::make(admin, body, how, json, console)
     }
+}
+
+/// Every node, and whoever waits to be one.
+fn list(admin: &Client, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
+    let mut nodes = admin.get("/v1/admin/nodes", &[])?.taken()?;
+    let mut cluster = admin.get("/v1/admin/cluster", &[])?.taken()?;
+    if json {
+        nodes["candidates"] = cluster["candidates"].take();
+        return Ok(console.json(&nodes)?);
+    }
+    list::print(&read::<Nodes>(nodes)?.nodes, console)?;
+    Ok(list::print_candidates(&read::<Vec<Candidate>>(cluster["candidates"].take())?, console)?)
 }
 
 /// An answer in the shape that this release knows.

@@ -10,10 +10,11 @@ use model::{Home, RecordId, Stamp};
 use prometheus::IntCounterVec;
 use proto::{
     BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage, ElementsRequest, FetchReply,
-    FetchRequest, Found, GreetReply, GreetRequest, Greeting, Held, HomeSum, ProposeReply, ProposeRequest, Question,
-    RaftReply, RaftRequest, Reachable, Record, Refusal, Report, ReportRequest, RootsReply, RootsRequest, ScanEnd,
-    ScanPage, ScanRequest, Standing, State, StoreReply, StoreRequest, TableReply, TableRequest, Verdict,
+    FetchRequest, Found, GreetReply, GreetRequest, Greeting, Held, HomeSum, Membership, ProposeReply, ProposeRequest,
+    Question, RaftReply, RaftRequest, Reachable, Record, Refusal, Report, ReportRequest, RootsReply, RootsRequest,
+    ScanEnd, ScanPage, ScanRequest, Standing, State, StoreReply, StoreRequest, TableReply, TableRequest, Verdict,
 };
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -192,7 +193,7 @@ impl Service for Fake {
     async fn greet(&self, caller: Caller, request: GreetRequest) -> Result<GreetReply, Refusal> {
         assert_eq!(caller.node.0, request.greeting.node);
         let greeting = Greeting { key: self.key.0, ..greeting(self.credentials.node(), request.greeting.rpc) };
-        Ok(GreetReply { greeting, reachable: Reachable::NotAsked })
+        Ok(GreetReply { greeting, reachable: Reachable::NotAsked, membership: Membership::None })
     }
 
     async fn table(&self, _: Caller, request: TableRequest) -> Result<TableReply, Refusal> {
@@ -225,6 +226,8 @@ impl Service for Fake {
             hints: Vec::new(),
             shortfalls: Vec::new(),
             lags: Vec::new(),
+            taken: BTreeSet::new(),
+            homes_stray: 0,
         })
     }
 
@@ -258,7 +261,14 @@ impl Service for Fake {
     }
 
     async fn roots(&self, _: Caller, request: RootsRequest) -> Result<RootsReply, Refusal> {
-        let sum = |home| HomeSum { home, sum: [3; 16], count: request.fence.to_bits(), stable: None, settled: None };
+        let sum = |home| HomeSum {
+            home,
+            sum: [3; 16],
+            count: request.fence.to_bits(),
+            stable: None,
+            settled: None,
+            since: Stamp::ZERO,
+        };
         Ok(RootsReply { sums: request.homes.iter().map(sum).collect(), closed: request.fence })
     }
 

@@ -9,6 +9,7 @@ struct History {
     asked: BTreeSet<NodeId>,
     synced: BTreeSet<NodeId>,
     failed: BTreeSet<NodeId>,
+    down: BTreeSet<NodeId>,
     reply: Option<Outcome>,
     done: bool,
 }
@@ -19,7 +20,8 @@ impl History {
         let write = Write::start(settings, Way { epoch: Epoch(1), route, down }, Millis(0), &mut out);
         let now = Millis(0);
         let [asked, synced, failed] = [const { BTreeSet::new() }; 3];
-        let mut history = Self { write, now, asked, synced, failed, reply: None, done: false };
+        let down = down.clone();
+        let mut history = Self { write, now, asked, synced, failed, down, reply: None, done: false };
         history.take(route, &out);
         history
     }
@@ -30,11 +32,11 @@ impl History {
             assert!(!self.done, "{output:?} after it was done");
             match output {
                 Store(node) => {
-                    assert!(route.owners.contains(node));
+                    assert!(route.owners.contains(node) || route.leaving.contains(node));
                     assert!(self.asked.insert(*node), "{node} is asked twice");
                 }
                 Hint { holder } => {
-                    assert!(route.stand_ins.contains(holder));
+                    assert!(route.stand_ins.contains(holder) || route.leaving.contains(holder));
                     assert!(self.asked.insert(*holder), "{holder} is asked twice");
                 }
                 Reply(outcome) => {
@@ -53,11 +55,19 @@ impl History {
 
     fn check_reply(&self, route: &Route, outcome: Outcome) {
         let Settings { ack, write_deadline, .. } = self.write.settings;
-        let lost = self.failed.len() + ack > route.owners.len() + route.stand_ins.len();
+        let all = route.owners.len() + route.stand_ins.len() + route.leaving.len();
+        let lost = self.failed.len() + ack > all;
+        let stay = self.synced.iter().filter(|node| !route.leaving.contains(node)).count();
         match outcome {
-            Durable(copies) => assert!(copies == self.synced.len() && copies >= ack),
+            Durable(copies) => {
+                assert!((stay..=self.synced.len()).contains(&copies) && copies >= ack);
+                let others = route.owners.iter().chain(&route.stand_ins);
+                let mut hopeful = others.filter(|node| !self.asked.contains(node) && !self.down.contains(node));
+                let was_needed = stay >= ack || hopeful.next().is_none();
+                assert!(was_needed, "who is leaving counts before somebody who stays was asked");
+            }
             Unavailable { durable } => {
-                assert!(durable == self.synced.len() && durable < ack);
+                assert!((stay..=self.synced.len()).contains(&durable) && durable < ack);
                 assert!(self.now >= write_deadline || lost, "given up too early");
             }
         }
@@ -65,10 +75,11 @@ impl History {
 
     /// For each owner that did not sync there is a hint, unless everybody was asked or time is left for it.
     fn check_hints(&self, route: &Route) {
-        let all: BTreeSet<_> = route.owners.iter().chain(&route.stand_ins).copied().collect();
-        let enough = self.synced.len() >= route.owners.len();
+        let all: BTreeSet<_> = route.owners.iter().chain(&route.stand_ins).chain(&route.leaving).copied().collect();
+        let copies = self.write.durable.len();
+        assert!(copies <= self.synced.len());
         let in_time = self.write.waiting.values().flatten().count();
-        assert!(enough || self.asked == all || self.synced.len() + in_time >= route.owners.len());
+        assert!(self.asked == all || copies + in_time >= route.owners.len());
     }
 
     fn next(&self, route: &Route) -> Vec<Self> {
@@ -109,13 +120,19 @@ fn nodes(range: std::ops::Range<u64>) -> Vec<NodeId> {
 
 /// Walks every history once and returns how many states there are.
 fn walk(owners: u64, all: u64, ack: usize, down: &BTreeSet<NodeId>) -> usize {
-    let route = Route { owners: nodes(0..owners), stand_ins: nodes(owners..all) };
+    let settled = Route { owners: nodes(0..owners), leaving: Vec::new(), stand_ins: nodes(owners..all) };
+    let in_transit = Route { leaving: nodes(all - 1..all), stand_ins: nodes(owners..all - 1), ..settled.clone() };
+    let in_transit = (owners < all).then_some(in_transit);
+    [settled].into_iter().chain(in_transit).map(|route| walk_on(&route, ack, down)).sum()
+}
+
+fn walk_on(route: &Route, ack: usize, down: &BTreeSet<NodeId>) -> usize {
     let settings = Settings { ack, owner_deadline: Millis(100), write_deadline: Millis(250) };
-    let mut open = vec![History::start(settings, &route, down)];
+    let mut open = vec![History::start(settings, route, down)];
     let mut seen = BTreeSet::new();
     while let Some(history) = open.pop() {
         if !history.done && seen.insert(history.clone()) {
-            let next = history.next(&route);
+            let next = history.next(route);
             assert!(!next.is_empty(), "stuck");
             open.extend(next);
         }
@@ -150,7 +167,7 @@ fn time_to_reply(
     silent: &BTreeSet<NodeId>,
     down: &BTreeSet<NodeId>,
 ) -> (Millis, Outcome) {
-    let route = Route { owners: nodes(0..owners), stand_ins: nodes(owners..all) };
+    let route = Route { owners: nodes(0..owners), leaving: Vec::new(), stand_ins: nodes(owners..all) };
     let (mut out, mut now) = (Vec::new(), Millis(0));
     let mut write = Write::start(SETTINGS, Way { epoch: Epoch(1), route: &route, down }, now, &mut out);
     let mut at = 0;

@@ -12,7 +12,7 @@ const D: NodeId = NodeId(4);
 const SETTINGS: Settings = Settings { ack: 2, owner_deadline: Millis(100), write_deadline: Millis(1_000) };
 
 fn route(owners: &[NodeId], stand_ins: &[NodeId]) -> Route {
-    Route { owners: owners.to_vec(), stand_ins: stand_ins.to_vec() }
+    Route { owners: owners.to_vec(), leaving: Vec::new(), stand_ins: stand_ins.to_vec() }
 }
 
 /// A write and all that it has put out.
@@ -165,4 +165,26 @@ fn more_copies_than_owners_are_hints() {
         Reply(Durable(2)),
         Done,
     ]);
+}
+
+#[test]
+fn who_is_leaving_gets_the_record_and_counts_only_once_nobody_else_is_left() {
+    let route = Route { leaving: vec![D], ..route(&[A, B], &[C]) };
+    let story = || Story::begin(SETTINGS, &route, &[]);
+    let sent = [Store(D), Store(A), Store(B)];
+    let all_well = story().then(1, Input::Synced(D)).then(3, Input::Synced(A)).then(4, Input::Synced(B));
+    all_well.gives(&[&sent[..], &[Reply(Durable(2)), Done]].concat());
+    let stood_in =
+        story().then(1, Input::Synced(D)).then(2, Input::Failed(A)).then(3, Input::Synced(B)).then(4, Input::Failed(C));
+    stood_in.gives(&[&sent[..], &[Hint { holder: C }, Reply(Durable(2)), Done]].concat());
+    let late =
+        story().then(2, Input::Failed(A)).then(3, Input::Synced(B)).then(4, Input::Failed(C)).then(5, Input::Synced(D));
+    late.gives(&[&sent[..], &[Hint { holder: C }, Reply(Durable(2)), Done]].concat());
+}
+
+#[test]
+fn who_is_leaving_and_thought_down_is_asked_last() {
+    let route = Route { leaving: vec![D], ..route(&[A, B], &[C]) };
+    let story = Story::begin(SETTINGS, &route, &[D]).then(1, Input::Failed(A)).then(2, Input::Failed(B));
+    story.gives(&[Store(A), Store(B), Hint { holder: C }, Hint { holder: D }]);
 }

@@ -1,0 +1,163 @@
+//! What a node has taken of the homes in transit that it owns, and since when nothing comes to them by an earlier table.
+//!
+//! It takes nothing itself; it keeps account of what sessions came to. Whoever held a home under an earlier table may have
+//! taken records by that table until a moment ago. So each node says **since** when it has not: a stamp that no such record
+//! lies above. A session at a fence at or after that has seen all of them.
+//!
+//! Invariants: a home counts as taken only if each of its readers under the present table was met at a fence not before its
+//! `since`; whatever changes who joins or leaves a home, what was taken of it before counts for nothing.
+
+use crate::id::NodeId;
+use crate::placement::{Move, Table};
+use model::{Home, Stamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The account of one node. See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Taking {
+    homes: BTreeMap<Home, Transit>,
+    /// What each node said last of the homes that it was asked about.
+    told: BTreeMap<NodeId, BTreeMap<Home, Stamp>>,
+}
+
+/// A home in transit, as it is under the present table.
+#[derive(Clone, Debug)]
+struct Transit {
+    owners: Vec<NodeId>,
+    change: Move,
+    /// None as long as records may be under way that were routed by an earlier table.
+    since: Option<Stamp>,
+    met: BTreeSet<NodeId>,
+}
+
+impl Taking {
+    /// Another table counts, or the same once more. Returns whether homes set out, so that [`Taking::quiet`] is due.
+    pub fn retable(&mut self, table: &Table) -> bool {
+        self.homes.retain(|home, transit| {
+            table.transit(*home) == Some(&transit.change) && table.owners(*home) == transit.owners
+        });
+        for (home, change) in table.moves() {
+            self.homes.entry(*home).or_insert_with(|| Transit {
+                owners: table.owners(*home).to_vec(),
+                change: change.clone(),
+                since: None,
+                met: BTreeSet::new(),
+            });
+        }
+        self.homes.values().any(|transit| transit.since.is_none())
+    }
+
+    /// Nothing is under way here any more that was routed by an earlier table, and `last` is the greatest stamp that this
+    /// node knows of.
+    pub fn quiet(&mut self, last: Stamp) {
+        self.homes.values_mut().for_each(|transit| transit.since = transit.since.or(Some(last)));
+    }
+
+    /// Nothing that this node took of `home` by an earlier table is stamped after it: the least stamp for a home that is not
+    /// in transit, the greatest as long as nobody can say.
+    pub fn since(&self, home: Home) -> Stamp {
+        self.homes.get(&home).map_or(Stamp::ZERO, |transit| transit.since.unwrap_or(Stamp::MAX))
+    }
+
+    /// A node that goes by the present table says [`Taking::since`] of these homes, at the beginning of a session.
+    pub fn told(&mut self, peer: NodeId, since: BTreeMap<Home, Stamp>) {
+        self.told.insert(peer, since);
+    }
+
+    /// That session found that this node has all that `peer` has of these homes, up to `fence`.
+    pub fn met(&mut self, peer: NodeId, homes: &BTreeSet<Home>, fence: Stamp) {
+        let told = self.told.get(&peer);
+        let is_late = |home: &&Home| told.and_then(|told| told.get(home)).is_some_and(|since| *since <= fence);
+        for home in homes.iter().filter(is_late) {
+            if let Some(transit) = self.homes.get_mut(home) {
+                transit.met.insert(peer);
+            }
+        }
+    }
+
+    /// The homes in transit that `me` owns under `table`, the one that was told last, and of which it has all that any
+    /// reader has.
+    pub fn taken(&self, table: &Table, me: NodeId) -> BTreeSet<Home> {
+        let owned = self.homes.iter().filter(|(home, _)| table.owns(me, **home));
+        let is_taken = |(home, transit): &(&Home, &Transit)| {
+            table.readers(**home).all(|reader| reader == me || transit.met.contains(&reader))
+        };
+        owned.filter(is_taken).map(|(home, _)| *home).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Epoch;
+    use crate::placement::homes;
+
+    const A: NodeId = NodeId(1);
+    const B: NodeId = NodeId(2);
+    const C: NodeId = NodeId(3);
+
+    fn home() -> Home {
+        Home::from_number(7).unwrap()
+    }
+
+    fn at(ms: u64) -> Stamp {
+        Stamp::new(ms, 0).unwrap()
+    }
+
+    /// One home is on its way from A to C, with B to stay; the others are at rest.
+    fn table(epoch: u64) -> Table {
+        let owners = |each: Home| if each == home() { vec![B, C] } else { vec![A, B] };
+        let change = Move { joining: [C].into(), leaving: [A].into() };
+        let table = Table::new(Epoch(epoch), homes().map(owners).collect()).unwrap();
+        table.in_transit([(home(), change)].into()).unwrap()
+    }
+
+    #[test]
+    fn a_home_is_taken_once_every_reader_was_met_after_it_took_its_last_by_an_earlier_table() {
+        let (mut taking, table) = (Taking::default(), table(2));
+        assert!(taking.retable(&table));
+        let all = [home()].into();
+        taking.met(A, &all, at(98));
+        taking.told(A, [(home(), at(100))].into());
+        taking.told(B, [(home(), Stamp::MAX)].into());
+        [A, B].into_iter().for_each(|peer| taking.met(peer, &all, at(99)));
+        assert_eq!(taking.taken(&table, C), BTreeSet::new(), "both may have taken more since");
+        taking.met(A, &all, at(100));
+        assert_eq!(taking.taken(&table, C), BTreeSet::new(), "B may have what A has not");
+        taking.told(B, [(home(), at(100))].into());
+        taking.met(B, &all, at(101));
+        assert_eq!(taking.taken(&table, C), all);
+        assert_eq!(taking.taken(&table, A), BTreeSet::new(), "it does not own it");
+    }
+
+    #[test]
+    fn what_was_taken_counts_as_long_as_nobody_else_comes_or_goes() {
+        let mut taking = Taking::default();
+        taking.retable(&table(2));
+        let all = BTreeSet::from([home()]);
+        for peer in [A, B] {
+            taking.told(peer, [(home(), at(1))].into());
+            taking.met(peer, &all, at(100));
+        }
+        taking.retable(&table(3));
+        assert_eq!(taking.taken(&table(3), C), all);
+        let owners = |each: Home| if each == home() { vec![B, C] } else { vec![A, B] };
+        let change = Move { joining: [C].into(), leaving: BTreeSet::new() };
+        let other = Table::new(Epoch(4), homes().map(owners).collect()).unwrap();
+        let other = other.in_transit([(home(), change)].into()).unwrap();
+        taking.retable(&other);
+        assert_eq!(taking.taken(&other, C), BTreeSet::new());
+    }
+
+    #[test]
+    fn nobody_can_say_since_when_before_all_that_was_under_way_is_stored() {
+        let mut taking = Taking::default();
+        assert_eq!(taking.since(home()), Stamp::ZERO);
+        taking.retable(&table(2));
+        assert_eq!(taking.since(home()), Stamp::MAX);
+        taking.quiet(at(5));
+        taking.quiet(at(9));
+        assert_eq!((taking.since(home()), taking.since(Home::GLOBAL)), (at(5), Stamp::ZERO));
+        assert!(!taking.retable(&table(3)));
+    }
+}
