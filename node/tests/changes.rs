@@ -9,6 +9,7 @@ use api::json::envelope_json;
 use model::Record;
 use node::cli::client::Client;
 use serde_json::Value;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,9 +76,10 @@ fn write_during(clients: &[Client], work: impl FnOnce()) -> Vec<Record> {
                 written.lock().unwrap().push(record);
             }
         });
-        work();
+        let worked = catch_unwind(AssertUnwindSafe(work));
         is_done.store(true, Ordering::SeqCst);
         writer.join().unwrap();
+        worked.unwrap_or_else(|panic| resume_unwind(panic));
     });
     written.into_inner().unwrap()
 }

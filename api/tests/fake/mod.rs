@@ -153,7 +153,9 @@ impl Database for Fake {
         let answer = match change {
             Change::Join(node) => Err(ChangeError::Unheard(node)),
             Change::Remove(_) => Err(ChangeError::Refused("nobody else has it".into())),
-            _ => Ok(Changed { is_made: !plan_only, homes_to_move: 3, nodes: Vec::new() }),
+            Change::Drain(_) | Change::Keep(_) | Change::Replace { .. } | Change::Pause | Change::Resume => {
+                Ok(Changed { is_made: !plan_only, homes_to_move: 3, nodes: Vec::new() })
+            }
         };
         Box::pin(async { answer })
     }

@@ -199,10 +199,31 @@ impl State {
         if let Outcome::Refused(refusal) = then.apply(command) {
             return Err(refusal);
         }
-        if let Ok(Some(goal @ Command::SetGoal(_))) = then.next(&BTreeSet::new(), &BTreeSet::new()) {
-            then.apply(&goal);
-        }
+        then.set_out();
         Ok(then)
+    }
+
+    /// How many homes are still to move, by the goal that members and settings ask for, planned already or not.
+    pub fn homes_to_move(&self) -> usize {
+        let Some(founded) = &self.founded else { return 0 };
+        if founded.basis() == founded.planned_for {
+            return steps::left(&founded.table, &founded.goal);
+        }
+        let mut then = self.clone();
+        then.set_out();
+        then.table().zip(then.goal()).map_or(0, |(table, goal)| steps::left(table, goal))
+    }
+
+    /// Whether a command has been carried out: asked for again, it changes nothing.
+    pub fn has_done(&self, command: &Command) -> bool {
+        self.changed(command).is_ok_and(|next| Some(&next) == self.founded.as_ref())
+    }
+
+    /// Plans the goal, if it is not planned.
+    fn set_out(&mut self) {
+        if let Ok(Some(goal @ Command::SetGoal(_))) = self.next(&BTreeSet::new(), &BTreeSet::new()) {
+            self.apply(&goal);
+        }
     }
 
     /// Applies one command. Deterministic, total, and independent of everything but its arguments.
@@ -368,7 +389,7 @@ impl Founded {
         let stay = |home: Home| self.goal.owners(home).iter().copied().filter(|owner| *owner != node);
         let owners = homes().map(|home| Some(stay(home).collect()).filter(|list: &Vec<_>| !list.is_empty()));
         let owners = homes().zip(owners).map(|(home, list)| list.unwrap_or_else(|| self.table.owners(home).to_vec()));
-        self.goal = Table::new(Epoch(self.goal.epoch().0 + 1), owners.collect()).map_err(|_| Refusal::Goal)?;
+        self.goal = Table::new(Epoch(self.goal.epoch().0 + 1), owners.collect()).or(Err(Refusal::Goal))?;
         if self.draining.len() < self.members.len() { Ok(()) } else { Err(Refusal::Last(node)) }
     }
 

@@ -206,7 +206,11 @@ fn what_a_command_would_do_is_known_before_it_is_done() {
     let state = three();
     let then = state.what_if(&admit(4)).unwrap();
     assert_eq!(then.goal().unwrap().homes_of(NodeId(4)).count(), 128);
-    assert_eq!(steps::left(then.table().unwrap(), then.goal().unwrap()), 128);
+    assert_eq!((state.homes_to_move(), then.homes_to_move()), (0, 128));
+    let mut made = state.clone();
+    made.apply(&admit(4));
+    assert_eq!(made.homes_to_move(), 128, "also before anybody has planned it");
+    assert!(made.has_done(&admit(4)) && !state.has_done(&admit(4)));
     assert_eq!(state.what_if(&Command::Remove { node: NodeId(9) }), Err(Refusal::Stranger(NodeId(9))));
 }
 

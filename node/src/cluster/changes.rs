@@ -5,11 +5,15 @@
 use super::Cluster;
 use super::plane::member;
 use ::cluster::NodeId;
-use ::cluster::control::{Command, Outcome, State, steps};
+use ::cluster::control::{Command, Outcome, Refusal, State};
 use ::cluster::placement::Table;
 use api::database::{Addresses, Candidate, Change, ChangeError, Changed, Moves, NodeName, ReadError, Share};
 use proto::Greeting;
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long this node may take to know of a change that was decided.
+const KNOWN_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Cluster {
     /// Makes a change, or says what it would come to.
@@ -32,14 +36,22 @@ impl Cluster {
         }
         let not_ready = |what| ChangeError::Read(ReadError::NotReady { what: format!("the control plane: {what}") });
         match self.carry_out(&command).await.map_err(not_ready)? {
-            Outcome::Changed | Outcome::Unchanged => Ok(changed),
-            Outcome::Refused(refusal) => Err(ChangeError::Refused(refusal.to_string())),
+            Outcome::Changed | Outcome::Unchanged => {}
+            Outcome::Refused(refusal) => return Err(ChangeError::Refused(refusal.to_string())),
         }
+        // Whoever asks this node how far it is must not be told of the time before.
+        let mut newest = self.newest.subscribe();
+        let known = newest.wait_for(|state| state.has_done(&command));
+        tokio::time::timeout(KNOWN_DEADLINE, known).await.ok();
+        Ok(changed)
     }
 
     fn command(&self, change: Change) -> Result<Command, ChangeError> {
         let id = |name: NodeName| NodeId(name.0);
         let comes = |name: NodeName| {
+            if self.control_state().was_removed(id(name)) {
+                return Err(ChangeError::Refused(Refusal::Removed(id(name)).to_string()));
+            }
             let waits = || self.waiting().into_iter().find(|greeting| greeting.node == name.0);
             let known = self.control_state().members().and_then(|members| members.get(&id(name)).cloned());
             known.or_else(|| waits().as_ref().map(member)).ok_or(ChangeError::Unheard(name))
@@ -59,7 +71,11 @@ impl Cluster {
     pub(super) fn moves(&self) -> Moves {
         let state = self.control_state();
         let in_transit = state.table().map_or(0, |table| table.moves().len());
-        Moves { homes_left: left(&state), homes_in_transit: number(in_transit), is_paused: state.is_paused() }
+        Moves {
+            homes_left: number(state.homes_to_move()),
+            homes_in_transit: number(in_transit),
+            is_paused: state.is_paused(),
+        }
     }
 
     /// The nodes that an operator may make members.
@@ -104,11 +120,7 @@ fn changed(now: &State, then: &State, is_made: bool) -> Changed {
         homes_now: homes(now.table(), node),
         homes_then: homes(then.goal(), node),
     };
-    Changed { is_made, homes_to_move: left(then), nodes: nodes.into_iter().map(share).collect() }
-}
-
-fn left(state: &State) -> u16 {
-    number(state.table().zip(state.goal()).map_or(0, |(table, goal)| steps::left(table, goal)))
+    Changed { is_made, homes_to_move: number(then.homes_to_move()), nodes: nodes.into_iter().map(share).collect() }
 }
 
 fn number(count: usize) -> u16 {

@@ -97,7 +97,9 @@ pub(super) fn make(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let mut body = body;
-    body["plan"] = how.plan.into();
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("plan".to_owned(), how.plan.into());
+    }
     let answer = admin.post("/v1/admin/changes", &[], "application/json", body.to_string().as_bytes())?.taken()?;
     let changed: Changed = read(answer.clone())?;
     if json_output {

@@ -163,12 +163,15 @@ impl Node {
 fn list(admin: &Client, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
     let mut nodes = admin.get("/v1/admin/nodes", &[])?.taken()?;
     let mut cluster = admin.get("/v1/admin/cluster", &[])?.taken()?;
+    let candidates = cluster.get_mut("candidates").map(Value::take).unwrap_or_else(|| json!([]));
     if json {
-        nodes["candidates"] = cluster["candidates"].take();
+        if let Some(fields) = nodes.as_object_mut() {
+            fields.insert("candidates".to_owned(), candidates);
+        }
         return Ok(console.json(&nodes)?);
     }
     list::print(&read::<Nodes>(nodes)?.nodes, console)?;
-    Ok(list::print_candidates(&read::<Vec<Candidate>>(cluster["candidates"].take())?, console)?)
+    Ok(list::print_candidates(&read::<Vec<Candidate>>(candidates)?, console)?)
 }
 
 /// An answer in the shape that this release knows.
