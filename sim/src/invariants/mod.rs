@@ -7,6 +7,7 @@ mod a_write_answered_with_two_copies_is_on_two_disks;
 mod control_log;
 mod no_acknowledged_write_is_lost;
 mod no_second_founding;
+mod nobody_drops_what_owners_lack;
 mod nobody_takes_what_is_not_its_own;
 mod on_disk;
 mod one_cluster_only;
@@ -27,6 +28,7 @@ pub use a_write_answered_with_two_copies_is_on_two_disks::AWriteAnsweredWithTwoC
 pub(crate) use control_log::control_log_on;
 pub use no_acknowledged_write_is_lost::NoAcknowledgedWriteIsLost;
 pub use no_second_founding::NoSecondFounding;
+pub use nobody_drops_what_owners_lack::NobodyDropsWhatOwnersLack;
 pub use nobody_takes_what_is_not_its_own::NobodyTakesWhatIsNotItsOwn;
 pub use on_disk::{OnDisk, Unreadable};
 pub use one_cluster_only::OneClusterOnly;

@@ -5,7 +5,7 @@
 //! there when its time is over and a little before; power that fails in between leaves it. Calls of different tasks
 //! take their time side by side, as on a disk with a deep queue.
 
-use super::journal::{Durable, Journal};
+use super::journal::{Durable, GivenUp, Journal};
 use crate::chance::Chance;
 use model::{Home, RecordId};
 use node::world::Pace;
@@ -144,6 +144,16 @@ impl HostDisk {
     /// When each record was first durable on it as one of the node's own, and its home; also those that were dropped since.
     pub fn taken(&self) -> Vec<(RecordId, Home, Duration)> {
         self.state().journal.taken().collect()
+    }
+
+    /// What was dropped on it with its home.
+    pub fn given_up(&self) -> Vec<GivenUp> {
+        self.state().journal.given_up().to_vec()
+    }
+
+    /// Whether a record was durable as one of the node's own by that time, on this disk or on one that was in its place.
+    pub fn was_owned_at(&self, id: &RecordId, time: Duration) -> bool {
+        self.state().journal.ever_durable(id).filter_map(|durable| durable.owned).any(|since| since <= time)
     }
 
     /// Whether a record was durable at that time, on this disk or on one that was in its place.

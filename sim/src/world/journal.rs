@@ -26,6 +26,19 @@ impl Durable {
     }
 }
 
+/// A record that was dropped with its home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// Which.
+    pub id: RecordId,
+    /// Its home.
+    pub home: Home,
+    /// By the placement table of this epoch.
+    pub epoch: u64,
+    /// When that was durable.
+    pub at: Duration,
+}
+
 /// What a disk notes of itself and of those that were in its place before.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -34,6 +47,8 @@ pub(super) struct Journal {
     present: BTreeMap<RecordId, Durable>,
     /// When a record was first durable on the present disk as one of the node's own, and its home.
     taken: BTreeMap<RecordId, (Home, Duration)>,
+    /// What was dropped with its home, on the present disk.
+    given_up: Vec<GivenUp>,
     /// What disks held that were in the place of this one, and what was dropped with a home.
     earlier: Vec<BTreeMap<RecordId, Durable>>,
 }
@@ -42,7 +57,7 @@ impl Journal {
     /// Of a disk without a history.
     pub(super) fn new() -> Self {
         let (unsynced, present) = (BTreeMap::new(), BTreeMap::new());
-        Self { unsynced, present, taken: BTreeMap::new(), earlier: Vec::new() }
+        Self { unsynced, present, taken: BTreeMap::new(), given_up: Vec::new(), earlier: Vec::new() }
     }
 
     /// Notes a write that succeeded.
@@ -62,22 +77,24 @@ impl Journal {
                     self.taken.entry(record.id).or_insert((record.home, now));
                 } else if let Frame::Hint(record) = frame {
                     self.present.entry(record.id).or_default().hinted.get_or_insert(now);
-                } else if let Frame::HomeDropped { home, .. } = frame {
-                    self.dropped(home);
+                } else if let Frame::HomeDropped { home, epoch, .. } = frame {
+                    self.dropped(home, epoch, now);
                 }
             });
         }
     }
 
     /// What lies before this is no record of the node's own any more.
-    fn dropped(&mut self, home: Home) {
+    fn dropped(&mut self, home: Home, epoch: u64, at: Duration) {
         let of_home = |id: &RecordId| self.taken.get(id).is_some_and(|(at, _)| *at == home);
         let owned = self.present.iter_mut().filter(|(id, _)| of_home(id));
         let gone = owned.filter_map(|(id, durable)| {
             let owned = durable.owned.take()?;
             Some((*id, Durable { owned: Some(owned), hinted: None }))
         });
-        self.earlier.push(gone.collect());
+        let gone: BTreeMap<_, _> = gone.collect();
+        self.given_up.extend(gone.keys().map(|id| GivenUp { id: *id, home, epoch, at }));
+        self.earlier.push(gone);
     }
 
     /// Notes that a sync of a file failed.
@@ -95,12 +112,18 @@ impl Journal {
         self.crashed();
         self.earlier.push(std::mem::take(&mut self.present));
         self.taken.clear();
+        self.given_up.clear();
     }
 
     /// When each record was first durable on the present disk as one of the node's own, and its home; also those that were
     /// dropped since.
     pub(super) fn taken(&self) -> impl Iterator<Item = (RecordId, Home, Duration)> {
         self.taken.iter().map(|(id, (home, since))| (*id, *home, *since))
+    }
+
+    /// What was dropped with its home on the present disk.
+    pub(super) fn given_up(&self) -> &[GivenUp] {
+        &self.given_up
     }
 
     /// What is known of a record on the present disk.

@@ -12,7 +12,7 @@ mod weather;
 
 pub use clock::{EPOCH_MS, HostClock};
 pub use disk::{HostDisk, Timing};
-pub use journal::Durable;
+pub use journal::{Durable, GivenUp};
 pub use network::{Cuts, HostNetwork};
 pub use weather::{Forecast, Weather};
 
