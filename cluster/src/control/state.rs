@@ -168,13 +168,19 @@ impl State {
     /// The command that is next on the way to what settings and members ask for; `None` if nothing is to be done now. Only
     /// who leads proposes it; whoever else does is refused by its epoch.
     ///
-    /// `taken` are the homes in transit of which every owner has taken all that each reader holds; `empty` the members that
-    /// hold no record of a home that is not theirs, and no hint. Cost: that of a plan if members or settings have changed.
+    /// What members have reported, going by the present table: `taken` are the homes in transit of which every owner has taken
+    /// all that each reader holds, `there` the members that go by it, and `empty` those of them that hold no record of a home
+    /// that is not theirs, and no hint. Cost: that of a plan if members or settings have changed.
     ///
     /// # Errors
     ///
     /// [`PlanError`] if there is no plan.
-    pub fn next(&self, taken: &BTreeSet<Home>, empty: &BTreeSet<NodeId>) -> Result<Option<Command>, PlanError> {
+    pub fn next(
+        &self,
+        taken: &BTreeSet<Home>,
+        there: &BTreeSet<NodeId>,
+        empty: &BTreeSet<NodeId>,
+    ) -> Result<Option<Command>, PlanError> {
         let Some(founded) = &self.founded else { return Ok(None) };
         let basis = founded.basis();
         if basis != founded.planned_for && !basis.zones.is_empty() {
@@ -182,7 +188,7 @@ impl State {
             let nodes: Vec<_> = basis.zones.iter().map(zone).collect();
             return Ok(Some(Command::SetGoal(plan(Some(&founded.goal), &nodes, basis.copies)?)));
         }
-        if let Ok(Some(table)) = steps::next(&founded.table, &founded.goal, taken, founded.paused) {
+        if let Ok(Some(table)) = steps::next(&founded.table, &founded.goal, taken, there, founded.paused) {
             return Ok(Some(Command::SetTable(table)));
         }
         let mut gone = founded.draining.iter().filter(|node| empty.contains(node) && !founded.is_needed(**node));
@@ -221,7 +227,8 @@ impl State {
 
     /// Plans the goal, if it is not planned.
     fn set_out(&mut self) {
-        if let Ok(Some(goal @ Command::SetGoal(_))) = self.next(&BTreeSet::new(), &BTreeSet::new()) {
+        let nobody = BTreeSet::new();
+        if let Ok(Some(goal @ Command::SetGoal(_))) = self.next(&BTreeSet::new(), &nobody, &nobody) {
             self.apply(&goal);
         }
     }

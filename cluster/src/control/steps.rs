@@ -14,19 +14,28 @@ pub const HOMES_IN_TRANSIT_MAX: usize = 64;
 
 /// The table after `table` on the way to `goal`; `None` if there is nothing to do now.
 ///
-/// `taken` are the homes in transit of which every owner has taken all that each reader holds. No further home sets out if
+/// `taken` are the homes in transit of which every owner has taken all that each reader holds. No home sets out to a node that
+/// stores nothing yet and is not among `there`: whoever was just admitted has to find its cluster first. None at all does if
 /// `paused`; those under way arrive.
 ///
 /// # Errors
 ///
 /// [`TableError`] never comes of tables that the control plane took.
-pub fn next(table: &Table, goal: &Table, taken: &BTreeSet<Home>, paused: bool) -> Result<Option<Table>, TableError> {
+pub fn next(
+    table: &Table,
+    goal: &Table,
+    taken: &BTreeSet<Home>,
+    there: &BTreeSet<NodeId>,
+    paused: bool,
+) -> Result<Option<Table>, TableError> {
+    let stores = table.nodes();
+    let may_set_out = |home: &Home| goal.owners(*home).iter().all(|node| stores.contains(node) || there.contains(node));
     let mut moves: BTreeMap<Home, Move> = table.moves().clone();
     moves.retain(|home, _| !taken.contains(home));
     let mut owners: Vec<_> = homes().map(|home| table.owners(home).to_vec()).collect();
     let room = if paused { 0 } else { HOMES_IN_TRANSIT_MAX.saturating_sub(moves.len()) };
     let waiting = homes().filter(|home| table.transit(*home).is_none() && is_away(table, goal, *home));
-    for home in waiting.take(room) {
+    for home in waiting.filter(may_set_out).take(room) {
         let (now, then) = (set(table, home), set(goal, home));
         moves.insert(home, Move { joining: &then - &now, leaving: &now - &then });
         if let Some(list) = owners.get_mut(usize::from(home.number())) {

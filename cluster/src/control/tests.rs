@@ -72,8 +72,8 @@ fn settle(state: &mut State) -> usize {
     let mut tables = 0;
     for _ in 0..100 {
         let taken = state.table().unwrap().moves().keys().copied().collect();
-        let empty = state.members().unwrap().keys().copied().collect();
-        let Some(command) = state.next(&taken, &empty).unwrap() else { return tables };
+        let all = state.members().unwrap().keys().copied().collect();
+        let Some(command) = state.next(&taken, &all, &all).unwrap() else { return tables };
         tables += usize::from(matches!(command, Command::SetTable(_)));
         assert_eq!(state.apply(&command), Outcome::Changed, "{command:?}");
     }
@@ -92,8 +92,8 @@ fn admit(id: u64) -> Command {
 fn another_number_of_copies_moves_what_is_new_and_nothing_else() {
     let nobody = BTreeSet::new();
     let mut state = three();
-    assert_eq!(State::default().next(&BTreeSet::new(), &nobody), Ok(None));
-    assert_eq!(state.next(&BTreeSet::new(), &nobody), Ok(None));
+    assert_eq!(State::default().next(&BTreeSet::new(), &nobody, &nobody), Ok(None));
+    assert_eq!(state.next(&BTreeSet::new(), &nobody, &nobody), Ok(None));
     for (copies, loads_then) in [(3, [257; 3]), (7, [257; 3]), (2, [172, 171, 171]), (1, [86, 86, 85])] {
         state.apply(&Command::SetSetting(Setting::ReplicationFactor(factor(copies))));
         let before = state.table().unwrap().clone();
@@ -165,11 +165,12 @@ fn nobody_is_removed_who_alone_has_all_of_a_home() {
 fn a_pause_lets_what_is_under_way_arrive_and_nothing_set_out() {
     let mut state = three();
     state.apply(&admit(4));
-    let nobody = BTreeSet::new();
-    for _ in 0..2 {
-        let command = state.next(&BTreeSet::new(), &nobody).unwrap().unwrap();
-        state.apply(&command);
-    }
+    let (nobody, newcomer) = (BTreeSet::new(), [NodeId(4)].into());
+    let goal = state.next(&BTreeSet::new(), &nobody, &nobody).unwrap().unwrap();
+    state.apply(&goal);
+    assert_eq!(state.next(&BTreeSet::new(), &nobody, &nobody), Ok(None), "it has not found its cluster yet");
+    let table = state.next(&BTreeSet::new(), &newcomer, &nobody).unwrap().unwrap();
+    state.apply(&table);
     let under_way = state.table().unwrap().moves().len();
     assert_eq!(under_way, steps::HOMES_IN_TRANSIT_MAX);
     let left = |state: &State| steps::left(state.table().unwrap(), state.goal().unwrap());
@@ -355,7 +356,8 @@ proptest! {
             }
             let moves = world.state.table().unwrap().moves().keys().copied().enumerate();
             let taken: BTreeSet<_> = moves.filter(|(at, _)| luck >> (at % 64) & 1 == 1).map(|(_, home)| home).collect();
-            if let Some(command) = world.state.next(&taken, &BTreeSet::new()).unwrap() {
+            let there = world.state.members().unwrap().keys().copied().collect();
+            if let Some(command) = world.state.next(&taken, &there, &BTreeSet::new()).unwrap() {
                 let taken = if matches!(command, Command::SetTable(_)) { taken } else { BTreeSet::new() };
                 world.apply(&command, &taken);
             }

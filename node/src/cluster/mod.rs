@@ -254,12 +254,12 @@ impl Cluster {
         self.view.borrow().down.clone()
     }
 
-    /// The least that a write must reach: as asked, and never more than there are copies.
+    /// How many copies there are to be of a record: as many as is set, and never more than there are nodes that store any.
     pub(crate) fn copies(&self) -> usize {
         let state = self.newest.borrow();
-        let members = state.members().map_or(1, BTreeMap::len);
+        let stores = state.table().map_or(1, |table| table.nodes().len());
         let wanted = state.settings().map_or(1, |settings| usize::from(settings.replication_factor.get()));
-        wanted.min(members)
+        wanted.min(stores)
     }
 
     /// Fetches a table of `epoch` or later: from `first`, or from whoever has it. Whether it is here now.

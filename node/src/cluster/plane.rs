@@ -109,7 +109,7 @@ impl Cluster {
 
     /// The next command on the way to what members and settings ask for, if one is due.
     fn next_step(&self, state: &State) -> Option<Command> {
-        let next = state.next(&self.progress.taken(state), &self.progress.empty(state));
+        let next = state.next(&self.progress.taken(state), &self.progress.there(state), &self.progress.empty(state));
         next.inspect_err(|error| tracing::error!(error = error as &dyn Error, "no table can be planned")).ok().flatten()
     }
 

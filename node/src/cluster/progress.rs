@@ -5,6 +5,7 @@
 
 use super::Cluster;
 use ::cluster::control::State;
+use ::cluster::placement::Table;
 use ::cluster::{Epoch, NodeId};
 use model::Home;
 use proto::Report;
@@ -44,12 +45,21 @@ impl Progress {
         table.moves().keys().filter(is_taken).copied().collect()
     }
 
-    /// The members that hold nothing but what is theirs, under the table of `state`.
+    /// The members that go by the table of `state`.
+    pub(crate) fn there(&self, state: &State) -> BTreeSet<NodeId> {
+        self.of(state, |_| true)
+    }
+
+    /// Those of them that hold nothing but what is theirs.
     pub(crate) fn empty(&self, state: &State) -> BTreeSet<NodeId> {
+        self.of(state, |said| said.is_empty)
+    }
+
+    fn of(&self, state: &State, holds: impl Fn(&Said) -> bool) -> BTreeSet<NodeId> {
         let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let epoch = state.table().map(::cluster::placement::Table::epoch);
-        let is_empty = |said: &Said| said.is_empty && Some(said.epoch) == epoch;
-        said.iter().filter(|(_, said)| is_empty(said)).map(|(node, _)| *node).collect()
+        let epoch = state.table().map(Table::epoch);
+        let current = said.iter().filter(|(_, said)| Some(said.epoch) == epoch && holds(said));
+        current.map(|(node, _)| *node).collect()
     }
 }
 
