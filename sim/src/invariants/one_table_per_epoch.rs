@@ -108,7 +108,8 @@ impl OneTablePerEpoch {
         let members = answer.get("members").and_then(Value::as_array).into_iter().flatten();
         let share =
             |member: &Value| Some((member.get("node_id")?.as_str()?.to_owned(), member.get("homes")?.as_u64()?));
-        let shares: Shares = members.filter_map(share).collect();
+        // Who owns nothing may be a member or not: that is no matter of the table.
+        let shares: Shares = members.filter_map(share).filter(|(_, homes)| *homes > 0).collect();
         let (other, known) = self.told.entry(epoch).or_insert_with(|| (node, shares.clone()));
         if *known == shares {
             Ok(())

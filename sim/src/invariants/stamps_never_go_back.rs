@@ -2,8 +2,8 @@
 //!
 //! A write that a node began to answer after it had answered another has the greater stamp, whatever happened to its clock
 //! or its process in between; and no stamp that it told a client lies above the ceiling that its disk holds at the end. Told
-//! are only stamps of records that were new to every node and were sent but once: of others the smallest known is told, which
-//! may be of another node.
+//! are only stamps of records that were new to every node and were sent but once, in one attempt: of others the smallest known
+//! is told, which may be of another node, by way of a hint that an attempt left which failed.
 //!
 //! Source: the design, 3.3 (stamps are given below a durable ceiling, and only rise).
 
@@ -38,7 +38,7 @@ impl Invariant for StampsNeverGoBack {
         let (writes, often) = (history.acknowledged(0), sent_often(&history.snapshot()));
         let mut verdict = Ok(());
         for node in run.staying() {
-            let once = writes.iter().filter(|write| !often.contains(&write.record.id()));
+            let once = writes.iter().filter(|write| !often.contains(&write.record.id()) && write.attempts.len() == 1);
             let last = once.filter_map(|write| write.attempts.last().zip(write.acknowledgement()));
             let own = last.filter(|(attempt, told)| attempt.node == node && told.created);
             let told = own.map(|(Attempt { began, ended, .. }, told)| {
