@@ -1,6 +1,6 @@
 //! The closed time: what lies at or below it changes only by what other owners hold, whatever comes, crashes and fails.
 
-use super::super::{Appender, Incoming, Lookup, Merged, Reader, Role, Source, StoreError};
+use super::super::{Appender, Incoming, Lookup, Merged, Reader, Role, Source, State, StoreError};
 use super::records::{RECORDS, VARIANTS, variant};
 use super::world::{START_MS, World, agent, record};
 use crate::disk::{Crash, Fault};
@@ -91,6 +91,8 @@ proptest! {
                 // What is only kept for others becomes an element of the set when it is erased, under its stamp.
                 Step::Erase(n) if matches!(reader.get(&record(n).id()), Ok(Lookup::Absent) | Err(_)) => {}
                 Step::Erase(n) => drop(appender.erase(record(n).id(), agent(0), Timestamp::from_ms(5).unwrap())),
+                // What an index shows that lags behind the log is no measure of what comes after.
+                Step::Close(_) if reader.state() != State::Ready => {}
                 Step::Close(ms) => {
                     let told = reader.close(at(ms));
                     prop_assert!(told >= closed && told <= reader.closed());
@@ -116,7 +118,7 @@ proptest! {
                 }
             }
             prop_assert!(reader.closed() >= closed);
-            if reader.state() == super::super::State::Ready {
+            if reader.state() == State::Ready {
                 prop_assert_eq!(below(&reader, closed), frozen.clone());
             }
         }
