@@ -215,6 +215,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn what_two_owners_have_closed_and_hold_alike_never_changes_again_at_either(moves in moves()) {
         let mut pair = Pair::new();
@@ -258,7 +260,7 @@ fn run_script(world: &World, told: &mut Told) -> Result<(), StoreError> {
         drop(appender.merge((0..6).map(entry).collect(), wall_ms));
         drop(appender.raise_ceiling(at(1_000 * round), wall_ms));
         let closed = reader.close(at(1_000 * round));
-        if reader.state() == super::super::State::Ready {
+        if reader.state() == State::Ready {
             told.push((closed, below(&reader, closed)));
         }
     }
