@@ -68,21 +68,23 @@ impl Cluster {
         if unsure.is_empty() { Known::Absent } else { Known::Unsure(unsure) }
     }
 
-    /// Asks some nodes at once; the first that knows it counts.
+    /// Asks some nodes at once; the first that knows it counts. The others answer to nobody: HTTP/2 gives up a connection on
+    /// which call after call is given up.
     async fn ask_for(self: &Arc<Self>, id: RecordId, nodes: BTreeSet<NodeId>, unsure: &mut Vec<String>) -> Known {
         let ask = |node| {
             let this = Arc::clone(self);
-            async move { (node, this.fetch_at(node, id).await) }
+            let asked = tokio::spawn(async move { this.fetch_at(node, id).await });
+            async move { (node, asked.await) }
         };
         let mut calls: FuturesUnordered<_> = nodes.into_iter().map(ask).collect();
         while let Some((node, state)) = calls.next().await {
             match state {
-                Ok(State::Held(held)) => return Known::Record(held.record),
-                Ok(State::Erased(_)) => return Known::Erased,
-                Ok(State::Absent) => {}
-                Ok(State::Damaged) => unsure.push(format!("node {node}, where the record is damaged on disk")),
-                Err(AskError::Own(error)) => unsure.push(format!("this node ({error})")),
-                Err(AskError::Call(_)) => unsure.push(format!("node {node}")),
+                Ok(Ok(State::Held(held))) => return Known::Record(held.record),
+                Ok(Ok(State::Erased(_))) => return Known::Erased,
+                Ok(Ok(State::Absent)) => {}
+                Ok(Ok(State::Damaged)) => unsure.push(format!("node {node}, where the record is damaged on disk")),
+                Ok(Err(AskError::Own(error))) => unsure.push(format!("this node ({error})")),
+                Ok(Err(AskError::Call(_))) | Err(_) => unsure.push(format!("node {node}")),
             }
         }
         Known::Absent
