@@ -2,9 +2,10 @@
 //! loses power or is cut off meanwhile: the last other owner of many homes among them.
 
 use super::change::{ask_for, disturb, name_of, until_settled};
-use super::replication_factor_changes::invariants;
+use super::replication_factor_changes::invariants as of_a_changing_cluster;
 use super::{LIVENESS_MAX, Scenario};
 use crate::cluster::Shape;
+use crate::invariants::Invariant;
 use crate::run::{Failure, Run};
 use serde_json::json;
 
@@ -16,6 +17,12 @@ pub(super) const SCENARIO: Scenario = Scenario {
     liveness_max: LIVENESS_MAX,
     invariants,
 };
+
+/// All but what the frontier does not hold yet: a newcomer may keep a late write under a stamp that the other owner closed
+/// (decision 12, the first of its limits; seed 5 shows it).
+fn invariants() -> Vec<Box<dyn Invariant>> {
+    of_a_changing_cluster().into_iter().filter(|invariant| invariant.name() != "what_is_stable_stays").collect()
+}
 
 fn faults(run: &mut Run) -> Result<(), Failure> {
     run.pass_up_to_seconds(2)?;
