@@ -6,7 +6,7 @@ mod fake;
 
 use api::database::{
     Addresses, Answer, ClaimView, Cluster, ClusterSettings, Consistency, Member, NodeFigures, NodeState, NodeView,
-    Part, Question, ReadError, Shortfall, Status, SubmitError,
+    Part, Question, ReadError, Shortfall, Speaks, Status, SubmitError,
 };
 use api::{Ack, Settings, admin_router, client_router};
 use axum::Router;
@@ -549,6 +549,7 @@ fn nodes() -> (Cluster, Vec<NodeView>) {
             zone: (name == "fake").then(|| "a".into()),
             homes,
             is_draining: false,
+            speaks: Speaks { min: 1, max: 1 },
         }
     };
     let members = vec![member("a", 85), member("b", 86), member("fake", 86)];
@@ -557,6 +558,8 @@ fn nodes() -> (Cluster, Vec<NodeView>) {
         replication_lag_ms: 1500,
         hints_pending,
         under_replicated: Shortfall { records, is_exact },
+        #[cfg(feature = "next")]
+        log_version: None,
     };
     let views = vec![
         NodeView { member: members[0].clone(), state: NodeState::Down, figures: None },
@@ -586,7 +589,7 @@ async fn an_operator_sees_the_cluster_and_each_of_its_nodes() {
     assert_eq!((&cluster["epoch"], &cluster["leader"], &cluster["copies"]), (&3.into(), &"b".into(), &2.into()));
     assert_eq!((cluster["members"].as_array().unwrap().len(), &cluster["members"][2]["zone"]), (3, &"a".into()));
     let nodes = ask("/v1/admin/nodes").await.json();
-    expect![[r#"{"addresses":{"client":"a:18180","gossip":null,"rpc":null},"hints_pending":null,"homes":85,"is_draining":false,"is_leader":false,"is_self":false,"node_id":"a","replication_lag_seconds":null,"state":"down","under_replicated":null,"version":null,"zone":null}"#]]
+    expect![[r#"{"addresses":{"client":"a:18180","gossip":null,"rpc":null},"hints_pending":null,"homes":85,"is_draining":false,"is_leader":false,"is_self":false,"node_id":"a","replication_lag_seconds":null,"speaks":{"max":1,"min":1},"state":"down","under_replicated":null,"version":null,"zone":null}"#]]
         .assert_eq(&nodes["nodes"][0].to_string());
     let of = |number: usize, name: &str| nodes["nodes"][number][name].clone();
     assert_eq!((of(1, "is_leader"), of(2, "is_leader"), of(2, "is_self")), (true.into(), false.into(), true.into()));
@@ -596,7 +599,7 @@ async fn an_operator_sees_the_cluster_and_each_of_its_nodes() {
     );
     let glance = ask("/v1/admin/status").await.json();
     assert_eq!((&glance["records"], &glance["node_id"]), (&9.into(), &"fake".into()));
-    expect![[r#"{"cluster_id":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","copies":2,"epoch":3,"hints_pending":8,"leader":"b","nodes":3,"nodes_up":2,"replication_factor":2,"under_replicated":{"is_exact":false,"records":7}}"#]]
+    expect![[r#"{"active_version":null,"cluster_id":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","copies":2,"epoch":3,"hints_pending":8,"leader":"b","nodes":3,"nodes_up":2,"replication_factor":2,"under_replicated":{"is_exact":false,"records":7}}"#]]
         .assert_eq(&glance["cluster"].to_string());
 }
 
@@ -680,7 +683,13 @@ async fn health_and_metrics_are_on_both_listeners() {
     let http = Http::new();
     for router in [&http.client, &http.admin] {
         let health = http.send(router, Request::get("/v1/health").body(Body::empty()).unwrap()).await;
-        assert_eq!(health.json(), serde_json::json!({"status": "healthy", "version": "0.1.0", "node_id": "fake"}));
+        assert_eq!(
+            health.json(),
+            serde_json::json!({
+                "status": "healthy", "version": "0.1.0", "node_id": "fake",
+                "speaks": {"min": 1, "max": 1}, "active_version": 1,
+            })
+        );
         let metrics = http.send(router, Request::get("/metrics").body(Body::empty()).unwrap()).await;
         assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
         assert_eq!(metrics.status, StatusCode::OK.as_u16());
@@ -695,7 +704,7 @@ async fn a_change_of_the_cluster_is_planned_made_or_refused_with_the_reason() {
         http.send(&http.admin, request).await
     };
     let planned = change(r#"{"change":"drain","node":"00000000000000aa","plan":true}"#).await.json();
-    assert_eq!(planned, serde_json::json!({"is_made": false, "homes_to_move": 3, "nodes": []}));
+    assert_eq!(planned, serde_json::json!({"is_made": false, "homes_to_move": 3, "active_version": 1, "nodes": []}));
     assert_eq!(change(r#"{"change":"pause"}"#).await.json()["is_made"], true);
     let refused = change(r#"{"change":"remove","node":"00000000000000aa"}"#).await;
     assert_eq!(

@@ -1,6 +1,6 @@
 //! What nodes agree on, byte for byte.
 //!
-//! Records, canonical bytes, ids, signatures, homes, sets, stamps and lenses. Nothing here does I/O, reads a clock, draws a
+//! Records, canonical bytes, ids, signatures, homes, sets, sketches, stamps and lenses. Nothing here does I/O, reads a clock, draws a
 //! random number or knows a transport: every function is a pure function of its arguments, so that any two nodes of any
 //! two releases compute the same answer from the same records.
 
@@ -14,6 +14,7 @@ pub mod lens;
 pub mod record;
 pub mod refusal;
 pub mod set;
+pub mod sketch;
 pub mod time;
 
 pub use home::Home;

@@ -63,6 +63,14 @@ impl SetKey {
         first
     }
 
+    /// The secret of this number for another purpose, from which nothing follows about the key or about other secrets.
+    /// `context` is a constant of the purpose's own.
+    pub(crate) fn derived(&self, context: &str, number: u32) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key(context);
+        hasher.update(&self.0).update(&number.to_le_bytes());
+        hasher.finalize().into()
+    }
+
     /// What a leaf adds to a sum. Cost: one hash of 16 bytes, about 80 ns.
     fn weight(&self, leaf: Leaf) -> u128 {
         u128::from_le_bytes(first_16(&blake3::keyed_hash(&self.0, &leaf.0)))

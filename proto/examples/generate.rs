@@ -6,6 +6,6 @@ mod generator;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = generator::committed();
     generator::generate(&folder)?;
-    eprintln!("wrote {} (`{}`)", folder.join(generator::FILE).display(), generator::COMMAND);
+    eprintln!("wrote {} in {} (`{}`)", generator::FILES.join(" and "), folder.display(), generator::COMMAND);
     Ok(())
 }

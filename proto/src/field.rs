@@ -66,6 +66,23 @@ pub(crate) fn put_ids(ids: &[RecordId]) -> Vec<u8> {
     ids.iter().flat_map(|id| id.0).collect()
 }
 
+/// Answers to so many questions, a bit each, the first in the lowest.
+pub(crate) fn bits(bytes: &[u8], count: u32, max: usize, name: &'static str) -> Result<Vec<bool>, Malformed> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    within(count, max, "count")?;
+    if bytes.len() != count.div_ceil(8) {
+        return Err(Fault::Length(bytes.len()).of(name));
+    }
+    let mut bits: Vec<bool> = bytes.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1)).collect();
+    if bits.drain(count..).any(|bit| bit) { Err(Fault::OutOfRange.of(name)) } else { Ok(bits) }
+}
+
+/// How many answers there are, and their bits.
+pub(crate) fn put_bits(answers: &[bool]) -> (u32, Vec<u8>) {
+    let byte = |bits: &[bool]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit));
+    (u32::try_from(answers.len()).unwrap_or(u32::MAX), answers.chunks(8).map(byte).collect())
+}
+
 /// Whether `keys` rise strictly.
 pub(crate) fn ascending<K: PartialOrd>(mut keys: impl Iterator<Item = K>, name: &'static str) -> Result<(), Malformed> {
     if keys.by_ref().is_sorted_by(|a, b| a < b) { Ok(()) } else { Err(Fault::Unordered.of(name)) }

@@ -17,22 +17,19 @@ mod homes;
 mod malformed;
 
 pub use convert::{
-    BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage, ElementsRequest, Erasure,
-    FetchReply, FetchRequest, Found, GreetReply, GreetRequest, Greeting, Header, Held, HomeHints, HomeShortfall,
-    HomeSum, Membership, PeerLag, Piece, ProposeReply, ProposeRequest, Question, RaftKind, RaftReply, RaftRequest,
-    Reachable, Record, Refusal, Report, ReportRequest, Role, RootsReply, RootsRequest, ScanEnd, ScanPage, ScanRequest,
-    Selector, Standing, State, StoreReply, StoreRequest, TableReply, TableRequest, Verdict,
+    BequeathReply, BequeathRequest, Bequest, BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element,
+    ElementsPage, ElementsRequest, Erasure, FetchReply, FetchRequest, Found, GreetReply, GreetRequest, Greeting,
+    Header, Held, HomeHints, HomeShortfall, HomeSum, Membership, PeerLag, Piece, ProposeReply, ProposeRequest,
+    Question, RaftKind, RaftReply, RaftRequest, Reachable, Record, Refusal, Report, ReportRequest, Role, RootsReply,
+    RootsRequest, ScanEnd, ScanPage, ScanRequest, Selector, Standing, State, StoreReply, StoreRequest, TableReply,
+    TableRequest, Verdict,
 };
+#[cfg(feature = "next")]
+pub use convert::{RaisedReply, RaisedRequest};
 pub use homes::Homes;
 pub use malformed::{Fault, Malformed};
 pub use prost::bytes::Bytes;
 
-/// The protocol version that this release writes.
-pub const PROTOCOL: u32 = 1;
-/// The oldest protocol version that this release reads.
-pub const PROTOCOL_MIN: u32 = 1;
-/// The newest protocol version that this release reads.
-pub const PROTOCOL_MAX: u32 = 1;
 /// The version of the archives that this release writes.
 pub const ARCHIVE_FORMAT: u32 = 1;
 

@@ -5,3 +5,9 @@
 #![allow(unused_qualifications, reason = "generated")]
 
 include!("generated/stemedb.node.v1.rs");
+
+/// What a second version of the protocol would bring.
+#[cfg(feature = "next")]
+pub mod next {
+    include!("generated/stemedb.node.next.rs");
+}

@@ -92,6 +92,8 @@ pub struct Run {
     is_founded: bool,
     /// Nodes that never come back, or do not belong to the cluster yet.
     gone: BTreeSet<usize>,
+    /// How many nodes were let go after they had given all away.
+    drained: usize,
     /// When something happened that clients may notice, and whether their recovery from it counts.
     faults: Vec<(Duration, bool)>,
     /// How many acknowledgements the invariants have seen.
@@ -118,6 +120,7 @@ impl Run {
             figures: Figures::default(),
             invariants,
             is_founded: shape.is_founded,
+            drained: 0,
             gone: (shape.founders()..shape.nodes).collect(),
             faults: Vec::new(),
             watched: 0,
@@ -303,6 +306,17 @@ impl Run {
         self.gone.insert(node);
     }
 
+    /// Notes that a node has given all away, is a member no more, and never comes back.
+    pub fn let_go(&mut self, node: usize) {
+        self.drained += 1;
+        self.forget(node);
+    }
+
+    /// How many nodes were let go.
+    pub fn drained(&self) -> usize {
+        self.drained
+    }
+
     /// Notes that a node belongs to the cluster from now on.
     pub fn welcome(&mut self, node: usize) {
         self.gone.remove(&node);
@@ -345,9 +359,17 @@ impl Run {
     ///
     /// [`Failure::Stuck`], with what the others say; as [`Run::step`].
     pub fn until_ready(&mut self, limit: Duration) -> Result<(), Failure> {
+        self.until_ready_among(&self.staying(), limit)
+    }
+
+    /// The same for some of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::until_ready`].
+    pub fn until_ready_among(&mut self, nodes: &[usize], limit: Duration) -> Result<(), Failure> {
         let begun = self.cluster.elapsed();
         loop {
-            let nodes = self.staying();
             let questions = nodes.iter().map(|node| (*node, Request::get("/v1/ready"))).collect();
             let answers = self.ask_all(questions)?;
             let waiting: Vec<_> = nodes.iter().zip(answers).filter(|(_, answer)| !is_ready(answer)).collect();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use cluster::control::Versions;
 use cluster::membership::ClusterKey;
 use cluster::{ClusterId, Epoch, NodeId};
 use model::{Home, RecordId, Stamp};
@@ -9,10 +10,10 @@ use node::metrics::Metrics;
 use node::rpc::{CallError, Caller, Credentials, Peers, Server, Service, Sink};
 use node::world::World;
 use proto::{
-    BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage, ElementsRequest, FetchReply,
-    FetchRequest, GreetReply, GreetRequest, ProposeReply, ProposeRequest, RaftReply, RaftRequest, Record, Refusal,
-    Report, ReportRequest, Role, RootsReply, RootsRequest, ScanPage, ScanRequest, StoreReply, StoreRequest, TableReply,
-    TableRequest, Verdict,
+    BequeathReply, BequeathRequest, BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage,
+    ElementsRequest, FetchReply, FetchRequest, GreetReply, GreetRequest, ProposeReply, ProposeRequest, RaftReply,
+    RaftRequest, Record, Refusal, Report, ReportRequest, Role, RootsReply, RootsRequest, ScanPage, ScanRequest,
+    StoreReply, StoreRequest, TableReply, TableRequest, Verdict,
 };
 use sim::chance::Chance;
 use sim::world::{Cuts, Forecast, Surroundings};
@@ -62,6 +63,14 @@ impl Service for Echo {
     }
 
     async fn report(&self, _: Caller, _: ReportRequest) -> Result<Report, Refusal> {
+        no()
+    }
+
+    async fn raised(&self, _: Caller, _: proto::RaisedRequest) -> Result<proto::RaisedReply, Refusal> {
+        no()
+    }
+
+    async fn bequeath(&self, _: Caller, _: BequeathRequest) -> Result<BequeathReply, Refusal> {
         no()
     }
 
@@ -126,7 +135,7 @@ where
         let surroundings = Surroundings::new(&chance.branch("host", number));
         surroundings.weather.set(forecast);
         let index = usize::try_from(number - 1).unwrap();
-        let world = surroundings.world(addresses[index], &cuts, 0);
+        let world = surroundings.world(addresses[index], &cuts, 0, Versions::SHIPPED);
         let (addresses, log, task) = (addresses.clone(), Arc::clone(&log), task.clone());
         sim.host(name(number), move || {
             let life = live(number, world.clone(), addresses.clone(), Arc::clone(&log), task.clone());

@@ -28,7 +28,8 @@ use storage::stored;
 /// When the store is opened and written, in milliseconds since the Unix epoch.
 const WALL_MS: u64 = 1_785_000_000_000;
 /// Segments that a handful of records fill.
-const LOG: log::Settings = log::Settings { segment_bytes_max: 16 << 10, batch_bytes_max: 8 << 10 };
+const LOG: log::Settings =
+    log::Settings { segment_bytes_max: 16 << 10, batch_bytes_max: 8 << 10, version_max: log::FIRST_VERSION };
 /// The second encoding of the identity, y = p + 1, which no strict decoder takes.
 const IDENTITY_AGAIN: [u8; 32] = {
     let mut bytes = [0xff; 32];

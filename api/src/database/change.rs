@@ -1,6 +1,6 @@
 //! Changes of a cluster that an operator asks for, and what they come to.
 
-use super::ReadError;
+use super::{ReadError, Speaks};
 use serde::Serialize;
 use std::fmt;
 use utoipa::ToSchema;
@@ -37,6 +37,8 @@ pub enum Change {
     Pause,
     /// Lets them again.
     Resume,
+    /// Makes this the active version of formats and protocol, for ever: every member speaks it.
+    Activate(u16),
 }
 
 /// What a change comes to.
@@ -47,6 +49,9 @@ pub struct Changed {
     /// How many homes are still to move then, those in transit included.
     #[schema(maximum = 257)]
     pub homes_to_move: u16,
+    /// The version of formats and protocol that is active then.
+    #[schema(minimum = 1)]
+    pub active_version: u16,
     /// Every node concerned, ascending by name.
     pub nodes: Vec<Share>,
 }
@@ -63,6 +68,8 @@ pub struct Share {
     /// How many it is to own when all have moved.
     #[schema(maximum = 257)]
     pub homes_then: u16,
+    /// Which versions of formats and protocol it speaks.
+    pub speaks: Option<Speaks>,
 }
 
 /// Why a change is not made.

@@ -15,6 +15,8 @@ pub struct Cluster {
     pub epoch: u64,
     /// The leader of the control plane, if this node knows one. Reads and writes go on without.
     pub leader: Option<String>,
+    /// The version of formats and protocol that is active; nothing before the founding.
+    pub active_version: Option<u16>,
     /// Everybody who belongs to it, ascending by name.
     pub members: Vec<Member>,
     /// What holds for the whole cluster.
@@ -54,6 +56,28 @@ pub struct Member {
     pub homes: u16,
     /// Whether it gives away what it owns, and is removed then.
     pub is_draining: bool,
+    /// Which versions of formats and protocol it speaks, as it said when it started.
+    pub speaks: Speaks,
+}
+
+/// The versions of formats and protocol that a node speaks, from the oldest to the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Speaks {
+    /// The oldest.
+    #[schema(minimum = 1)]
+    pub min: u16,
+    /// The newest.
+    #[schema(minimum = 1)]
+    pub max: u16,
+}
+
+/// The versions of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// What it speaks.
+    pub speaks: Speaks,
+    /// What it goes by: writes, sends and takes. Nothing before there is a cluster.
+    pub active: Option<u16>,
 }
 
 /// Where a node is; null where that is not known.
@@ -126,6 +150,9 @@ pub struct NodeFigures {
     pub hints_pending: u64,
     /// Records not yet on all their owners, of the homes that it counts for.
     pub under_replicated: Shortfall,
+    /// The version that its log was raised to, if it was asked for that and answered.
+    #[cfg(feature = "next")]
+    pub log_version: Option<u16>,
 }
 
 /// How many records are not on as many nodes as they should be.
@@ -164,6 +191,8 @@ mod tests {
             replication_lag_ms: 0,
             hints_pending: 0,
             under_replicated,
+            #[cfg(feature = "next")]
+            log_version: None,
         });
         let member = Member {
             node_id: "n".to_owned(),
@@ -171,6 +200,7 @@ mod tests {
             zone: None,
             homes: 1,
             is_draining: false,
+            speaks: Speaks { min: 1, max: 1 },
         };
         NodeView { member, state, figures }
     }

@@ -12,7 +12,7 @@ mod write;
 pub use change::{Change, ChangeError, Changed, Moves, NodeName, Share};
 pub use cluster::{
     Addresses, Candidate, Cluster, ClusterSettings, Member, NodeFigures, NodeState, NodeView, REPLICATION_FACTORS,
-    Shortfall,
+    Shortfall, Speaks, Versions,
 };
 pub use read::{
     Answer, ClaimView, Consistency, Damaged, Export, ExportPosition, Filter, Page, QueryPlan, Question, ReadError,
@@ -78,6 +78,9 @@ pub trait Database: Send + Sync + 'static {
 
     /// Who this node is. Cheap, never fails.
     fn identity(&self) -> Identity;
+
+    /// Which versions of formats and protocol it speaks, and which one it goes by. Cheap, never fails.
+    fn versions(&self) -> Versions;
 
     /// Everything that must hold before the node should get traffic, each part by name. Cheap.
     fn readiness(&self) -> Vec<Part>;

@@ -6,17 +6,18 @@ use crate::database::{Change, NodeName};
 use model::{Code, Refusal};
 
 /// What a change may be called.
-const NAMES: &str = "`join`, `drain`, `keep`, `remove`, `replace`, `pause` or `resume`";
+const NAMES: &str = "`join`, `drain`, `keep`, `remove`, `replace`, `pause`, `resume` or `activate`";
+const VERSION: &str = "a version, 1 to 65535";
 const HEX: &str = "the name of a node: 16 lower-case hex digits";
 
-/// Reads `change`, `node` for all but `pause` and `resume`, `by` for `replace`, and `plan` if it is only to be shown; returns
+/// Reads `change`, `node` for what concerns one, `by` for `replace`, `version` for `activate`, and `plan` if it is only to be shown; returns
 /// the change, and whether it is only to be shown.
 ///
 /// # Errors
 ///
 /// A [`Refusal`] that names the first rule broken and the field.
 pub fn parse_change(bytes: &[u8]) -> Result<(Change, bool), Refusal> {
-    let (mut name, mut node, mut by, mut plan) = (None, None, None, None);
+    let (mut name, mut node, mut by, mut version, mut plan) = (None, None, None, None, None);
     let mut reader = Reader::new(bytes)?;
     reader.object(Path::Body, |reader, key| {
         let path = Path::Field(key);
@@ -24,8 +25,9 @@ pub fn parse_change(bytes: &[u8]) -> Result<(Change, bool), Refusal> {
             "change" => name.replace(reader.string(path)?.into_owned()).is_some(),
             "node" => node.replace(node_name(&reader.string(path)?, path)?).is_some(),
             "by" => by.replace(node_name(&reader.string(path)?, path)?).is_some(),
+            "version" => version.replace(number(reader, path)?).is_some(),
             "plan" => plan.replace(reader.boolean(path)?).is_some(),
-            _ => return Err(path.refuse(Code::UnknownField, "`change`, `node`, `by` and `plan`")),
+            _ => return Err(path.refuse(Code::UnknownField, "`change`, `node`, `by`, `version` and `plan`")),
         };
         if before { Err(path.refuse(Code::DuplicateKey, "every key once")) } else { Ok(()) }
     })?;
@@ -42,14 +44,23 @@ pub fn parse_change(bytes: &[u8]) -> Result<(Change, bool), Refusal> {
         "replace" => Change::Replace { old: needed("node", node.take())?, new: needed("by", by.take())? },
         "pause" => Change::Pause,
         "resume" => Change::Resume,
+        "activate" => {
+            let missing = || Path::Field("version").refuse(Code::MissingField, VERSION);
+            Change::Activate(version.take().ok_or_else(missing)?)
+        }
         _ => return Err(Path::Field("change").refuse(Code::UnknownValue, NAMES)),
     };
-    for (field, left) in [("node", node), ("by", by)] {
-        if left.is_some() {
+    for (field, is_left) in [("node", node.is_some()), ("by", by.is_some()), ("version", version.is_some())] {
+        if is_left {
             return Err(Path::Field(field).refuse(Code::UnknownField, "nothing, with this change"));
         }
     }
     Ok((change, plan.unwrap_or(false)))
+}
+
+fn number(reader: &mut Reader<'_>, path: Path<'_>) -> Result<u16, Refusal> {
+    let number = reader.number(path)?.parse().ok().filter(|version: &u16| *version > 0);
+    number.ok_or_else(|| path.refuse(Code::OutOfRange, VERSION))
 }
 
 fn node_name(text: &str, path: Path<'_>) -> Result<NodeName, Refusal> {
@@ -69,9 +80,13 @@ fn a_change_names_what_it_is_about_and_nothing_else() {
         Ok((Change::Replace { old: one, new: other }, true))
     );
     assert_eq!(parse(r#"{"change":"pause"}"#), Ok((Change::Pause, false)));
+    assert_eq!(parse(r#"{"change":"activate","version":2}"#), Ok((Change::Activate(2), false)));
     for (text, code, field) in [
         ("{}".to_owned(), Code::MissingField, "change"),
         (r#"{"change":"grow"}"#.to_owned(), Code::UnknownValue, "change"),
+        (r#"{"change":"activate"}"#.to_owned(), Code::MissingField, "version"),
+        (r#"{"change":"activate","version":65536}"#.to_owned(), Code::OutOfRange, "version"),
+        (r#"{"change":"pause","version":2}"#.to_owned(), Code::UnknownField, "version"),
         (r#"{"change":"join"}"#.to_owned(), Code::MissingField, "node"),
         (r#"{"change":"join","node":"1"}"#.to_owned(), Code::BadHex, "node"),
         (r#"{"change":"join","node":"000000000000000A"}"#.to_owned(), Code::BadHex, "node"),

@@ -7,6 +7,8 @@ use super::path::Path;
 use super::reader::Reader;
 use model::canonical::number_literal;
 use model::id::VisualHash;
+#[cfg(feature = "next")]
+use model::record::Note;
 use model::record::{
     Authors, Confidence, Finite, Lifecycle, Meta, Object, Pair, Predicate, SourceClass, Subject, Text, Validity,
     Vector, Weight,
@@ -23,10 +25,13 @@ pub enum Kind {
     Vote,
     /// Two subjects that name one thing.
     Alias,
+    /// A text about a subject: what the next version brings.
+    #[cfg(feature = "next")]
+    Note,
 }
 
 impl Kind {
-    /// All of them.
+    /// All of the first version.
     pub const ALL: [Self; 3] = [Self::Assertion, Self::Vote, Self::Alias];
 
     /// The word that stands in `kind`.
@@ -35,10 +40,16 @@ impl Kind {
             Self::Assertion => "assertion",
             Self::Vote => "vote",
             Self::Alias => "alias",
+            #[cfg(feature = "next")]
+            Self::Note => Note::KIND,
         }
     }
 
     fn from_word(word: &str) -> Option<Self> {
+        #[cfg(feature = "next")]
+        if word == Note::KIND {
+            return Some(Self::Note);
+        }
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
@@ -66,6 +77,8 @@ pub fn parse_envelope(bytes: &[u8], kind: Option<Kind>) -> Result<Envelope, Refu
         Kind::Assertion => Body::Assertion(Box::new(fields.assertion(authors)?)),
         Kind::Vote => Body::Vote(Box::new(fields.vote(authors)?)),
         Kind::Alias => Body::Alias(Box::new(fields.alias(authors)?)),
+        #[cfg(feature = "next")]
+        Kind::Note => Body::Opaque(Box::new(fields.note(authors)?.into_opaque())),
     };
     Envelope::new(body, signatures)
 }
@@ -96,6 +109,8 @@ struct Fields {
     weight: Option<Weight>,
     from: Option<Subject>,
     to: Option<Subject>,
+    #[cfg(feature = "next")]
+    text: Option<Text>,
     /// The refusal of the first key that no kind has. Raised last, so that a kind not taken here is named as such.
     unknown: Option<Refusal>,
 }
@@ -129,6 +144,8 @@ impl Fields {
             "target" => once(&mut self.target, path, || hex(reader, path, RecordId::from_hex, HEX_64)),
             "from" => once(&mut self.from, path, || subject(reader, path)),
             "to" => once(&mut self.to, path, || subject(reader, path)),
+            #[cfg(feature = "next")]
+            "text" => once(&mut self.text, path, || Text::new(reader.string(path)?)),
             "weight" => once(&mut self.weight, path, || Weight::new(number(reader, path)?.get())),
             _ => {
                 self.unknown.get_or_insert_with(|| path.refuse(Code::UnknownField, "only the fields of the kind"));
@@ -172,6 +189,12 @@ impl Fields {
             ("valid_to", self.valid_to.is_some(), &[Assertion]),
             ("meta", self.meta.is_some(), &[Assertion]),
         ];
+        #[cfg(feature = "next")]
+        let fields = fields
+            .map(|(name, present, kinds)| (name, present && !(kind == Kind::Note && name == "subject"), kinds))
+            .into_iter()
+            .chain([("text", self.text.is_some(), &[Kind::Note][..])])
+            .collect::<Vec<_>>();
         match fields.iter().find(|(_, present, kinds)| *present && !kinds.contains(&kind)) {
             Some((name, ..)) => Err(Path::Field(name).refuse(Code::UnknownField, "only the fields of the kind")),
             None => Ok(()),
@@ -205,6 +228,16 @@ impl Fields {
             subject: required(self.subject, "subject", "the subject of the target")?,
             target: required(self.target, "target", HEX_64)?,
             weight: required(self.weight, "weight", "a number from -1 to 1")?,
+        })
+    }
+
+    #[cfg(feature = "next")]
+    fn note(self, authors: Authors) -> Result<Note, Refusal> {
+        Ok(Note {
+            authors,
+            timestamp: required(self.timestamp, "timestamp", TIME)?,
+            subject: required(self.subject, "subject", "a string")?,
+            text: required(self.text, "text", "a string")?,
         })
     }
 

@@ -87,7 +87,7 @@ pub(crate) async fn settings(
     Ok(Json(ClusterSettings { replication_factor: copies.get() }))
 }
 
-/// Change who is in the cluster, or what moves in it.
+/// Change who is in the cluster, what moves in it, or the active version.
 ///
 /// It is decided when this answers, or only planned. The data follows by itself, a few homes at a time; reads and writes go
 /// on meanwhile. `GET /v1/admin/cluster` tells how far it is. To ask again is harmless.

@@ -213,13 +213,30 @@ impl Lines {
             return batch.refuse(self.number, body::too_large(self.app.settings.line_bytes_max));
         }
         batch.bytes += line.len();
-        match parse_envelope(line, None) {
+        let parsed = parse_envelope(line, None);
+        #[cfg(feature = "next")]
+        let parsed = parsed.and_then(|envelope| self.must_be_active(envelope));
+        match parsed {
             Ok(envelope) => {
                 batch.lines.push((self.number, None));
                 batch.envelopes.push(envelope);
             }
             Err(refusal) => batch.refuse(self.number, Fault::Body(refusal)),
         }
+    }
+
+    /// Refuses what a version brought that this node does not go by.
+    #[cfg(feature = "next")]
+    fn must_be_active(&self, envelope: Envelope) -> Result<Envelope, model::Refusal> {
+        use model::record::Note;
+        let active = self.app.database.versions().active;
+        if !matches!(envelope.body(), model::Body::Opaque(_)) || active >= Some(Note::SINCE) {
+            return Ok(envelope);
+        }
+        let active = active.map_or_else(|| "none".to_owned(), |active| active.to_string());
+        let expected =
+            format!("`{}` is taken from version {} on, and version {active} is active", Note::KIND, Note::SINCE);
+        Err(model::Refusal::new(Code::UnknownKind, "kind", expected))
     }
 
     /// The body is at its end; a last line needs no line end.

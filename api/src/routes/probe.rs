@@ -13,8 +13,14 @@ use axum::http::{HeaderName, header};
     responses((status = 200, description = "The node is alive.", body = Health)),
 )]
 pub(crate) async fn health(State(app): State<App>) -> Json<Health> {
-    let identity = app.database.identity();
-    Json(Health { status: "healthy", version: identity.version, node_id: identity.node_id })
+    let (identity, versions) = (app.database.identity(), app.database.versions());
+    Json(Health {
+        status: "healthy",
+        version: identity.version,
+        node_id: identity.node_id,
+        speaks: versions.speaks,
+        active_version: versions.active,
+    })
 }
 
 /// Whether the node should get traffic.

@@ -152,9 +152,12 @@ impl Database for Fake {
     fn change(&self, change: Change, plan_only: bool) -> Pending<'_, Result<Changed, ChangeError>> {
         let answer = match change {
             Change::Join(node) => Err(ChangeError::Unheard(node)),
+            Change::Activate(version) => {
+                Ok(Changed { is_made: !plan_only, homes_to_move: 0, active_version: version, nodes: Vec::new() })
+            }
             Change::Remove(_) => Err(ChangeError::Refused("nobody else has it".into())),
             Change::Drain(_) | Change::Keep(_) | Change::Replace { .. } | Change::Pause | Change::Resume => {
-                Ok(Changed { is_made: !plan_only, homes_to_move: 3, nodes: Vec::new() })
+                Ok(Changed { is_made: !plan_only, homes_to_move: 3, active_version: 1, nodes: Vec::new() })
             }
         };
         Box::pin(async { answer })
@@ -166,6 +169,10 @@ impl Database for Fake {
 
     fn identity(&self) -> Identity {
         Identity { version: "0.1.0".into(), node_id: "fake".into() }
+    }
+
+    fn versions(&self) -> Versions {
+        Versions { speaks: Speaks { min: 1, max: 1 }, active: Some(1) }
     }
 
     fn readiness(&self) -> Vec<Part> {

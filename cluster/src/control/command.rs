@@ -1,6 +1,6 @@
 //! What the control plane's log holds: one change to the state each.
 
-use super::{Member, Settings};
+use super::{Member, Settings, Version};
 use crate::id::NodeId;
 use crate::placement::{self, PlanError, Table, plan};
 use crate::wire::{self, WireError};
@@ -66,6 +66,8 @@ pub enum Command {
     },
     /// Lets no further home set out on its way to the goal, or lets them again.
     Pause(bool),
+    /// Makes this the active version: the next one, and never one before.
+    Activate(Version),
 }
 
 /// A setting and its new value.

@@ -8,15 +8,18 @@
 //! each of which is a command, and goes on wherever it was when anybody died.
 //!
 //! Invariants: applying the same commands to equal states gives equal bytes; a command is applied whole or not at all;
-//! epochs only grow, by one; a cluster's id never changes; every owner is a member; who was removed is never one again.
+//! epochs only grow, by one; a cluster's id never changes; every owner is a member; who was removed is never one again; the
+//! active version only grows, and every member has said that it speaks it.
 
 mod command;
 mod state;
 pub mod steps;
+mod version;
 mod voters;
 
 pub use command::{Command, Setting};
 pub use state::{History, Outcome, Refusal, State};
+pub use version::{Version, Versions};
 pub use voters::{VOTERS_MAX, voters};
 
 use crate::id::NodeKey;
@@ -44,34 +47,9 @@ pub struct Member {
     pub versions: Versions,
 }
 
-/// Which versions of the protocol between nodes a node speaks: all from `min` to `max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Versions {
-    /// The oldest.
-    pub min: u16,
-    /// The newest, at least `min`.
-    pub max: u16,
-}
-
-impl Versions {
-    /// The newest version that both speak; `None` if there is none.
-    pub fn common(self, other: Self) -> Option<u16> {
-        let newest = self.max.min(other.max);
-        (newest >= self.min.max(other.min)).then_some(newest)
-    }
-}
-
 /// What holds for the whole cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Settings {
     /// On how many nodes each record is to be, if there are so many; at most [`crate::placement::COPIES_MAX`].
     pub replication_factor: NonZeroU8,
-}
-
-#[test]
-fn nodes_speak_the_newest_version_that_both_know() {
-    let versions = |min, max| Versions { min, max };
-    assert_eq!(versions(1, 3).common(versions(2, 5)), Some(3));
-    assert_eq!(versions(2, 5).common(versions(1, 3)), Some(3));
-    assert_eq!(versions(1, 2).common(versions(3, 4)), None);
 }

@@ -1,6 +1,6 @@
 //! The state that every node of a cluster shares, and the one way to change it.
 
-use super::{Command, Member, Setting, Settings, ZONE_BYTES_MAX, steps};
+use super::{Command, Member, Setting, Settings, Version, ZONE_BYTES_MAX, steps};
 use crate::id::{ClusterId, Epoch, NodeId};
 use crate::placement::{self, COPIES_MAX, NODES_MAX, PlanError, Table, homes, plan};
 use crate::wire::{self, WireError};
@@ -33,6 +33,8 @@ struct Founded {
     /// Who was a member once and is never one again.
     removed: BTreeSet<NodeId>,
     paused: bool,
+    /// What may be written and sent.
+    active: Version,
 }
 
 /// What a plan depends on, besides the plan before it.
@@ -101,6 +103,12 @@ pub enum Refusal {
     /// Plan again: members were drained or removed meanwhile, or it is in transit.
     #[error("the goal gives homes to nodes that may not own any")]
     Goal,
+    /// Run a release on it that speaks the active version, or found with builds that have one in common.
+    #[error("node {0} does not speak version {1}")]
+    Mute(NodeId, Version),
+    /// Versions are activated one after the other, and there is no way back. Ask for the next one.
+    #[error("version {active} is active; the next is {next}, and there is no way back", active = .0, next = .1)]
+    Order(Version, Version),
 }
 
 impl Outcome {
@@ -150,9 +158,24 @@ impl State {
         self.founded.as_ref().map(|founded| &founded.goal)
     }
 
+    /// What may be written and sent; `None` before the founding.
+    pub fn active_version(&self) -> Option<Version> {
+        self.founded.as_ref().map(|founded| founded.active)
+    }
+
     /// The members that give away what they own.
     pub fn draining(&self) -> impl Iterator<Item = NodeId> {
         self.founded.iter().flat_map(|founded| &founded.draining).copied()
+    }
+
+    /// Whether this member is to leave, has no home, and is to get none.
+    pub fn is_spare(&self, node: NodeId) -> bool {
+        self.founded.as_ref().is_some_and(|founded| founded.draining.contains(&node) && !founded.is_needed(node))
+    }
+
+    /// Who was a member once and is never one again.
+    pub fn removed(&self) -> impl Iterator<Item = NodeId> {
+        self.founded.iter().flat_map(|founded| &founded.removed).copied()
     }
 
     /// Whether this was a member once and is never one again.
@@ -266,6 +289,7 @@ impl State {
                     return Err(Refusal::Member(*node));
                 }
                 *known = member.clone();
+                next.must_speak(*node, member)?;
             }
             Command::SetSetting(Setting::ReplicationFactor(copies)) => next.settings.replication_factor = *copies,
             Command::SetTable(table) => next.set_table(table)?,
@@ -278,6 +302,7 @@ impl State {
                 next.remove(*old)?;
             }
             Command::Pause(paused) => next.paused = *paused,
+            Command::Activate(version) => next.activate(*version)?,
         }
         check_settings(next.settings)?;
         Ok(next)
@@ -311,6 +336,8 @@ impl State {
             draining: BTreeSet::new(),
             removed: BTreeSet::new(),
             paused: false,
+            // The oldest that all of them speak: who founds with later builds can still go back to the ones before.
+            active: members.values().map(|member| member.versions.min).max().unwrap_or(Version(1)),
         };
         founded.planned_for = founded.basis();
         founded.check()?;
@@ -363,6 +390,7 @@ impl Founded {
 
     fn admit(&mut self, node: NodeId, member: &Member) -> Result<(), Refusal> {
         check_member(node, member)?;
+        self.must_speak(node, member)?;
         if self.removed.contains(&node) {
             return Err(Refusal::Removed(node));
         }
@@ -392,12 +420,36 @@ impl Founded {
         };
         self.members.remove(&node);
         self.draining.remove(&node);
-        self.removed.insert(node);
+        self.remember_removed(node);
         let stay = |home: Home| self.goal.owners(home).iter().copied().filter(|owner| *owner != node);
         let owners = homes().map(|home| Some(stay(home).collect()).filter(|list: &Vec<_>| !list.is_empty()));
         let owners = homes().zip(owners).map(|(home, list)| list.unwrap_or_else(|| self.table.owners(home).to_vec()));
         self.goal = Table::new(Epoch(self.goal.epoch().0 + 1), owners.collect()).or(Err(Refusal::Goal))?;
         if self.draining.len() < self.members.len() { Ok(()) } else { Err(Refusal::Last(node)) }
+    }
+
+    fn remember_removed(&mut self, node: NodeId) {
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::RejoinWithOldId) {
+            return;
+        }
+        self.removed.insert(node);
+    }
+
+    fn activate(&mut self, version: Version) -> Result<(), Refusal> {
+        let next = Version(self.active.0.saturating_add(1));
+        if version == self.active {
+            return Ok(());
+        }
+        if version != next {
+            return Err(Refusal::Order(self.active, next));
+        }
+        self.active = version;
+        self.members.iter().try_for_each(|(node, member)| self.must_speak(*node, member))
+    }
+
+    fn must_speak(&self, node: NodeId, member: &Member) -> Result<(), Refusal> {
+        if member.versions.speak(self.active) { Ok(()) } else { Err(Refusal::Mute(node, self.active)) }
     }
 
     fn must_be_member(&self, node: NodeId) -> Result<(), Refusal> {
@@ -422,7 +474,10 @@ impl Founded {
         if !(1..=NODES_MAX).contains(&self.members.len()) {
             return Err(Refusal::Members(self.members.len()));
         }
-        self.members.iter().try_for_each(|(node, member)| check_member(*node, member))?;
+        self.members.iter().try_for_each(|(node, member)| {
+            check_member(*node, member)?;
+            self.must_speak(*node, member)
+        })?;
         check_settings(self.settings)?;
         self.check_owners(&self.goal)?;
         self.check_owners(&self.table)

@@ -15,7 +15,7 @@ fn key(id: u64) -> NodeKey {
 
 fn member(id: u64, port: u16) -> Member {
     let at = |host: u8| ([10, 0, 0, host], port).into();
-    let versions = Versions { min: 1, max: 1 };
+    let versions = Versions::SHIPPED;
     Member { key: key(id), rpc: at(1), gossip: at(2), api: at(3), zone: "a".to_owned(), versions }
 }
 
@@ -215,6 +215,52 @@ fn what_a_command_would_do_is_known_before_it_is_done() {
     assert_eq!(state.what_if(&Command::Remove { node: NodeId(9) }), Err(Refusal::Stranger(NodeId(9))));
 }
 
+/// A member says at a start that its newest version is `max`.
+fn speaks(id: u64, max: u16) -> Command {
+    let member = Member { versions: Versions::up_to(Version(max)), ..member(id, 18_182) };
+    Command::UpdateMember { node: NodeId(id), member }
+}
+
+#[test]
+fn a_version_is_activated_once_every_member_speaks_it_and_never_taken_back() {
+    let mut state = three();
+    assert_eq!(state.active_version(), Some(Version(1)));
+    let mute = |node| Outcome::Refused(Refusal::Mute(NodeId(node), Version(2)));
+    assert_eq!(state.apply(&Command::Activate(Version(2))), mute(1));
+    for id in [1, 3] {
+        state.apply(&speaks(id, 2));
+    }
+    assert_eq!(state.apply(&Command::Activate(Version(2))), mute(2));
+    assert_eq!(state.apply(&speaks(1, 1)), Outcome::Changed, "before it is active, a node may go back");
+    state.apply(&speaks(1, 2));
+    state.apply(&speaks(2, 2));
+    assert_eq!(state.apply(&Command::Activate(Version(2))), Outcome::Changed);
+    assert_eq!(state.apply(&Command::Activate(Version(2))), Outcome::Unchanged);
+    assert_eq!(state.apply(&speaks(3, 1)), mute(3), "and not after it");
+    assert_eq!(state.apply(&admit(4)), mute(4));
+    let order = Outcome::Refused(Refusal::Order(Version(2), Version(3)));
+    assert_eq!(state.apply(&Command::Activate(Version(1))), order);
+    assert_eq!(state.apply(&Command::Activate(Version(4))), order);
+    assert_eq!(state.apply(&speaks(3, 3)), Outcome::Changed, "the next release speaks what is active, too");
+    assert_eq!(State::decode(&state.encode()), Ok(state));
+}
+
+#[test]
+fn a_cluster_begins_with_the_oldest_version_that_all_founders_speak() {
+    let founded = |ranges: &[u16]| {
+        let speaks =
+            |(id, max): (u64, &u16)| (NodeId(id), Member { versions: Versions::up_to(Version(*max)), ..member(id, 1) });
+        let members = (1..).zip(ranges).map(speaks).collect();
+        let mut state = State::default();
+        let outcome = state.apply(&Command::found(members, Settings { replication_factor: factor(2) }).unwrap());
+        (outcome, state.active_version())
+    };
+    assert_eq!(founded(&[1, 1, 2]), (Outcome::Changed, Some(Version(1))));
+    assert_eq!(founded(&[2, 2]), (Outcome::Changed, Some(Version(1))));
+    assert_eq!(founded(&[2, 3]), (Outcome::Changed, Some(Version(2))));
+    assert_eq!(founded(&[1, 3]), (Outcome::Refused(Refusal::Mute(NodeId(1), Version(2))), None));
+}
+
 #[test]
 fn what_is_refused_names_the_reason() {
     let mut state = State::default();
@@ -269,7 +315,7 @@ fn the_bytes_of_a_command_and_of_a_state_are_frozen() {
     ];
     expect![[r#"
         966 bytes, d3e53b06c3e859577a3eb8e4fb1292d1c8c15bd7843fd9f03fac14e4c909744f
-        1778 bytes, 01fa23f6fcda252b137707765afacd81c3510e6bf92dd4f268056da8e390f180
+        1779 bytes, e4b6f365b7c56a617e60cde6a628880f5b36c65684e2ea27c192970dcfa9e23c
         [01, 01, 01, 00, 00, 00, 00, 00, 00, 00, 01, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 07, 00, 0a, 00, 00, 01, 07, 00, 0a, 00, 00, 02, 07, 00, 0a, 00, 00, 03, 07, 01, 61, 01, 01]
         [01, 02, 00, 03]
         [01, 00, 00, 00, 00]
@@ -295,6 +341,8 @@ fn command() -> impl Strategy<Value = Command> {
         (1..20_u8).prop_map(|copies| Command::SetSetting(Setting::ReplicationFactor(factor(copies)))),
         (1..6_u64, ids()).prop_map(|(epoch, ids)| Command::SetTable(table(epoch, &ids))),
         (1..6_u64, ids()).prop_map(|(epoch, ids)| Command::SetGoal(table(epoch, &ids))),
+        (1..5_u64, 1..4_u16).prop_map(|(id, max)| speaks(id, max)),
+        (0..4_u16).prop_map(|version| Command::Activate(Version(version))),
         change(),
     ]
 }
@@ -389,6 +437,8 @@ proptest! {
             prop_assert_eq!(one.apply(command), other.apply(command));
             prop_assert_eq!(one.encode(), other.encode());
             prop_assert!(epoch(&one) == epoch(&before) || epoch(&one).0 == epoch(&before).0 + 1);
+            let active = |state: &State| state.active_version().map_or(0, |version| version.0);
+            prop_assert!(before.cluster().is_none() || (active(&before)..=active(&before) + 1).contains(&active(&one)));
             prop_assert!(before.cluster().is_none() || before.cluster() == one.cluster());
             prop_assert!(one.founded.as_ref().is_none_or(|founded| founded.check().is_ok()));
         }

@@ -33,14 +33,7 @@ mod tests {
         let at = ([10, 0, 0, 1], 1).into();
         let mut key = [0; 32];
         key[..8].copy_from_slice(&id.to_be_bytes());
-        Member {
-            key: NodeKey(key),
-            rpc: at,
-            gossip: at,
-            api: at,
-            zone: String::new(),
-            versions: Versions { min: 1, max: 1 },
-        }
+        Member { key: NodeKey(key), rpc: at, gossip: at, api: at, zone: String::new(), versions: Versions::SHIPPED }
     }
 
     fn set(ids: &[u64]) -> BTreeSet<NodeId> {

@@ -7,11 +7,11 @@
 //! not be the same: sets only grow, a stamp only falls, and what an owner takes after its moment it takes from owners, none
 //! of which had anything else. So the first owner to differ would have taken it from one that differed before.
 //!
-//! A **newcomer**, an owner by this table and not by the one before, may hold what it had as an owner once, and what the
-//! others have settled without. So nothing is taken from it that is closed here, and it makes what it has the same as what
-//! an owner has that was one before, up to what that closed, until both have the same.
-//!
-//! In a home in transit whoever is leaving it is an owner as long as that lasts, and whoever joins is a newcomer.
+//! In a home in transit whoever is leaving it is an owner as long as that lasts. Who is **joining** may hold what it had as an
+//! owner once, and late writes under stamps that the others have closed. So it is nobody to take from: it is anyone else, and
+//! what it alone has gets a stamp anew. It follows instead whom it may read: what that one has at or below what it has closed
+//! it takes exactly so. It is an owner like any other only once it had the same ([`crate::reconcile::taking`]). Whoever keeps
+//! but a copy of [`Home::GLOBAL`] follows its owners in the same way.
 //!
 //! Invariants: the stable time of a home only rises while this node keeps a copy of it; it is never above what each owner
 //! said it had closed before it summed its set; what lies at or below it is left as it is ([`Frontier::take`]).
@@ -19,12 +19,11 @@
 #[cfg(test)]
 mod tests;
 
-use crate::id::NodeId;
+use crate::id::{Epoch, NodeId};
 use crate::placement::Table;
 use model::set::SetSum;
 use model::{Home, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// How many fences of a home are remembered until all owners were compared at one of them.
 const FENCES_MAX: usize = 8;
@@ -38,26 +37,30 @@ pub struct Same {
     pub stable: Option<Stamp>,
 }
 
-/// What to do with a record that another owner has and this node has not, or not so.
+/// How to take a record that another owner has and this node has not, or not so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
-    /// Merge: the smaller stamp and the smaller signatures stay, but for what this node has at or below this time.
+    /// As one owner takes from another: the smaller stamp and the smaller signatures stay, but for what this node has at or
+    /// below this time.
     Merge {
         /// Up to when it is settled here.
         settled: Option<Stamp>,
     },
-    /// Take it exactly as it is: it is settled there.
-    AsItIs,
-    /// Leave it: what is settled here does not have it. The other one finds that out.
-    Leave,
+    /// As who joins takes from whom it may read: exactly as it is, where either has it at or below this time.
+    Follow {
+        /// Up to when the other one has closed.
+        until: Stamp,
+    },
+    /// As from anyone.
+    AsFromAnyone,
 }
 
 /// The frontiers of the homes that one node keeps. See the module.
 #[derive(Clone, Debug)]
 pub struct Frontier {
     me: NodeId,
-    /// The table that counts.
-    table: Option<Arc<Table>>,
+    /// Of the table that counts; 0 before there is one.
+    epoch: Epoch,
     /// Up to when this node has closed its homes.
     closed: Stamp,
     homes: BTreeMap<Home, Known>,
@@ -69,8 +72,9 @@ struct Known {
     /// The other owners; with this node they are all, unless it only keeps a copy.
     others: BTreeSet<NodeId>,
     is_owner: bool,
-    /// Those of the others that were no owners by the table before, and did not have the same as this node since.
-    newcomers: BTreeSet<NodeId>,
+    /// Those of the others that hold all of it: who is not among them joins.
+    readers: BTreeSet<NodeId>,
+    is_reader: bool,
     stable: Option<Stamp>,
     /// By fence, what was found by the present table.
     fences: BTreeMap<Stamp, Agreed>,
@@ -87,28 +91,25 @@ struct Agreed {
 impl Frontier {
     /// Nothing is known yet.
     pub fn new(me: NodeId) -> Self {
-        Self { me, table: None, closed: Stamp::ZERO, homes: BTreeMap::new() }
+        Self { me, epoch: Epoch(0), closed: Stamp::ZERO, homes: BTreeMap::new() }
     }
 
     /// Another table counts. What was compared by the one before counts no more; what is stable stays so, unless this node
     /// gives its copy up.
     pub fn retable(&mut self, table: &Table) {
-        if self.table.as_ref().is_some_and(|before| before.epoch() >= table.epoch()) {
+        if self.epoch >= table.epoch() {
             return;
         }
-        let (before, mut known) = (self.table.replace(Arc::new(table.clone())), std::mem::take(&mut self.homes));
+        let mut known = std::mem::take(&mut self.homes);
+        self.epoch = table.epoch();
         for home in crate::placement::homes() {
             let is_owner = table.holds(self.me, home);
             if is_owner || home == Home::GLOBAL {
-                let others: BTreeSet<_> = table.holders(home).filter(|owner| *owner != self.me).collect();
-                let known = known.remove(&home).unwrap_or_default();
-                let is_new = |owner: &NodeId| {
-                    let was_owner = before.as_ref().is_none_or(|before| before.holds(*owner, home));
-                    !was_owner || known.newcomers.contains(owner)
-                };
-                let newcomers = others.iter().copied().filter(is_new).collect();
-                let stable = known.stable;
-                self.homes.insert(home, Known { others, is_owner, newcomers, stable, fences: BTreeMap::new() });
+                let stable = known.remove(&home).and_then(|known| known.stable);
+                let others = table.holders(home).filter(|owner| *owner != self.me).collect();
+                let readers = table.readers(home).filter(|owner| *owner != self.me).collect();
+                let (is_reader, fences) = (table.reads(self.me, home), BTreeMap::new());
+                self.homes.insert(home, Known { others, is_owner, readers, is_reader, stable, fences });
             }
         }
     }
@@ -133,9 +134,6 @@ impl Frontier {
             if known.is_owner {
                 known.agree(peer, fence, closed, *sum);
             }
-            if fence >= self.closed {
-                known.newcomers.remove(&peer);
-            }
         }
     }
 
@@ -144,42 +142,41 @@ impl Frontier {
         self.homes.get(&home)?.stable
     }
 
-    /// The least of those homes that this node keeps; none if one of them is not known, or if it keeps none.
+    /// The least of those homes that this node keeps and is not about to join; none if one of them is not known, or if it
+    /// keeps none.
     pub fn least(&self, homes: impl IntoIterator<Item = Home>) -> Option<Stamp> {
-        let known = homes.into_iter().filter_map(|home| self.homes.get(&home));
+        let known = homes.into_iter().filter_map(|home| self.homes.get(&home)).filter(|known| !known.joins());
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::NewOwnerServesBeforeFrontier) {
+            return known.map(|known| known.stable.or(Some(self.closed))).min().flatten();
+        }
         known.map(|known| known.stable).min().flatten()
     }
 
-    /// The homes that this node owns.
-    pub fn owned(&self) -> impl Iterator<Item = Home> {
-        self.homes.iter().filter(|(_, known)| known.is_owner).map(|(home, _)| *home)
+    /// Up to when whoever joins this home is to have exactly what this node has, if it may be followed.
+    pub fn settled(&self, home: Home) -> Option<Stamp> {
+        self.homes.get(&home).filter(|known| known.is_reader).map(|_| self.closed)
     }
 
-    /// Up to when `peer` is to have of this home exactly what this node has, if that is known.
-    pub fn settled_for(&self, peer: NodeId, home: Home) -> Option<Stamp> {
-        // Whoever knows of no stable time may be a newcomer itself.
-        self.stable(home).and_then(|_| self.final_for(peer, home))
-    }
-
-    /// At or below it nothing is taken from `peer` but what is settled there.
-    fn final_for(&self, peer: NodeId, home: Home) -> Option<Stamp> {
-        let known = self.homes.get(&home)?;
-        let closed = known.newcomers.contains(&peer).then_some(self.closed);
-        known.stable.max(closed)
-    }
-
-    /// What to do with a record under this stamp, held by the owner `peer`, who said by [`Frontier::settled_for`] up to
-    /// when its home is `settled` there.
-    pub fn take(&self, peer: NodeId, home: Home, stamp: Stamp, settled: Option<Stamp>) -> Take {
-        if settled.is_some_and(|settled| stamp <= settled) {
-            return Take::AsItIs;
+    /// How to take what `peer` has of this home, who said by [`Frontier::settled`] up to when it is `settled` there.
+    pub fn take(&self, peer: NodeId, home: Home, settled: Option<Stamp>) -> Take {
+        let Some(known) = self.homes.get(&home) else { return Take::AsFromAnyone };
+        if !known.readers.contains(&peer) {
+            return Take::AsFromAnyone;
         }
-        let settled = self.final_for(peer, home);
-        if settled.is_some_and(|settled| stamp <= settled) { Take::Leave } else { Take::Merge { settled } }
+        match settled {
+            _ if known.is_reader => Take::Merge { settled: known.stable },
+            Some(until) => Take::Follow { until },
+            None => Take::AsFromAnyone,
+        }
     }
 }
 
 impl Known {
+    fn joins(&self) -> bool {
+        self.is_owner && !self.is_reader
+    }
+
     fn rise(&mut self, stable: Stamp) {
         self.stable = self.stable.max(Some(stable));
     }

@@ -5,13 +5,15 @@ use crate::id::{Epoch, NodeId};
 use model::Home;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The first byte of an encoded table.
 const VERSION: u8 = 1;
 
 /// Which nodes store which home.
 ///
-/// The owners of a home are distinct and in the order in which it prefers them. Equal tables have equal bytes.
+/// The owners of a home are distinct and in the order in which it prefers them. Equal tables have equal bytes. A clone costs next
+/// to nothing.
 ///
 /// A home **in transit** has owners that are still *joining*: they take its writes, and may not be read before they have
 /// taken all the rest; or nodes that are *leaving*: they hold all of it, are read and written to, and count for nothing. So
@@ -20,8 +22,9 @@ const VERSION: u8 = 1;
 #[serde(into = "Wire", try_from = "Wire")]
 pub struct Table {
     epoch: Epoch,
-    owners: Vec<Vec<NodeId>>,
-    moves: BTreeMap<Home, Move>,
+    // Shared: every request looks at the table, and nobody changes one.
+    owners: Arc<Vec<Vec<NodeId>>>,
+    moves: Arc<BTreeMap<Home, Move>>,
 }
 
 /// Who comes to a home in transit, and who goes. Not both empty.
@@ -75,7 +78,7 @@ impl Table {
         let wrong = homes().zip(&owners).find(|(_, list)| list.is_empty() || distinct(list).len() < list.len());
         match wrong {
             Some((home, _)) => Err(TableError::Owners(home)),
-            None => Ok(Self { epoch, owners, moves: BTreeMap::new() }),
+            None => Ok(Self { epoch, owners: Arc::new(owners), moves: Arc::default() }),
         }
     }
 
@@ -95,7 +98,7 @@ impl Table {
                 return Err(TableError::Move(*home));
             }
         }
-        self.moves = moves;
+        self.moves = Arc::new(moves);
         Ok(self)
     }
 
@@ -278,7 +281,7 @@ mod tests {
     #[test]
     fn a_move_that_cannot_be_is_not_taken() {
         let with = |joining: &[u64], leaving: &[u64]| {
-            let settled = Table::new(Epoch(9), table().owners).unwrap();
+            let settled = Table::new(Epoch(9), table().owners.to_vec()).unwrap();
             settled.in_transit([(home(3), transit(joining, leaving))].into()).map(drop)
         };
         assert_eq!(with(&[0, 8], &[1]), Ok(()));
@@ -307,14 +310,14 @@ mod tests {
     #[test]
     fn a_table_lists_every_home_and_no_owner_twice() {
         let lists = |change: fn(&mut Vec<Vec<NodeId>>)| {
-            let mut lists = table().owners;
+            let mut lists = table().owners.to_vec();
             change(&mut lists);
             Table::new(Epoch(1), lists)
         };
         assert_eq!(lists(|lists| lists[4].clear()), Err(TableError::Owners(home(4))));
         assert_eq!(lists(|lists| lists[256] = vec![NodeId(1); 2]), Err(TableError::Owners(home(256))));
         assert_eq!(lists(|lists| drop(lists.pop())), Err(TableError::Homes(256)));
-        assert_eq!(Table::new(Epoch(0), table().owners), Err(TableError::Epoch));
+        assert_eq!(Table::new(Epoch(0), table().owners.to_vec()), Err(TableError::Epoch));
     }
 
     #[test]

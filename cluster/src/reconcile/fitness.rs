@@ -84,7 +84,7 @@ impl Fitness {
     /// The fence of the last meeting over `home`, if that counts.
     fn meeting(&self, home: Home) -> Option<Stamp> {
         #[cfg(feature = "planted")]
-        if planted::is(planted::Bug::ServedBeforeItMet) {
+        if planted::is(planted::Bug::ServedBeforeItMet) || planted::is(planted::Bug::NewOwnerServesBeforeFrontier) {
             return Some(self.met.get(&home).map_or(self.since.1, |fence| self.since.1.max(*fence)));
         }
         self.met.get(&home).copied().filter(|fence| *fence >= self.since.1)

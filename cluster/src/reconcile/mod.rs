@@ -2,12 +2,15 @@
 //!
 //! [`schedule`] says with whom and when, [`session`] compares and repairs, [`fitness`] says what this node may be asked
 //! meanwhile, [`taking`] when a home that moves has arrived, [`pace`] how fast records are taken, [`handover`] sees to what this
-//! node holds and does not own. None of them sees a record, sends anything, or reads a clock.
+//! node holds and does not own, [`bequest`] to what a node held that was removed,
+//! [`parting`] says when one that is drained may be let go. None of them sees a record, sends anything, or reads a clock.
 
+pub mod bequest;
 pub mod fitness;
 pub mod handover;
 mod merge;
 pub mod pace;
+pub mod parting;
 pub mod schedule;
 pub mod session;
 pub mod taking;
@@ -83,6 +86,10 @@ pub fn shared_homes(table: &Table, me: NodeId, peer: NodeId) -> BTreeSet<Home> {
 ///
 /// [`handover`] sees to that. [`Home::GLOBAL`] is never among them.
 pub fn strays(table: &Table, me: NodeId, held: impl IntoIterator<Item = Home>) -> BTreeSet<Home> {
+    #[cfg(feature = "planted")]
+    if planted::is(planted::Bug::FormerOwnerDropsTooEarly) {
+        return held.into_iter().filter(|home| *home != Home::GLOBAL && !table.owns(me, *home)).collect();
+    }
     held.into_iter().filter(|home| *home != Home::GLOBAL && !table.holds(me, *home)).collect()
 }
 

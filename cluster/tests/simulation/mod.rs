@@ -4,6 +4,7 @@
 //! is in microseconds and costs nothing to pass; a seed gives the same run again.
 
 mod chance;
+pub(crate) mod churn;
 pub(crate) mod measure;
 
 pub(crate) use chance::Chance;
@@ -57,6 +58,12 @@ struct Machine {
     side: u64,
 }
 
+impl Machine {
+    fn new() -> Self {
+        Self { membership: None, wake_at: None, stalled_until: 0, waiting: Vec::new(), deaf: false, side: 0 }
+    }
+}
+
 /// A run.
 pub(crate) struct Simulation {
     shape: Shape,
@@ -75,16 +82,8 @@ const BUFFERED_MAX: usize = 256;
 impl Simulation {
     /// Starts all machines within a second; each knows the address of the first two.
     pub(crate) fn start(shape: Shape) -> Self {
-        let machines = (0..shape.machines).map(|_| Machine {
-            membership: None,
-            wake_at: None,
-            stalled_until: 0,
-            waiting: Vec::new(),
-            deaf: false,
-            side: 0,
-        });
         let mut simulation = Self {
-            machines: machines.collect(),
+            machines: (0..shape.machines).map(|_| Machine::new()).collect(),
             chance: Chance(shape.seed),
             shape,
             now: 0,
@@ -119,6 +118,28 @@ impl Simulation {
         for seed in (0..2).filter(|seed| *seed != machine) {
             self.feed(machine, Input::Announce(address(seed)));
         }
+    }
+
+    /// Adds a machine that never was there, and starts it; returns which it is.
+    pub(crate) fn add(&mut self) -> usize {
+        self.machines.push(Machine::new());
+        self.boot(self.machines.len() - 1);
+        self.machines.len() - 1
+    }
+
+    /// A machine is told where another one is.
+    pub(crate) fn introduce(&mut self, machine: usize, other: usize) {
+        self.feed(machine, Input::Announce(address(other)));
+    }
+
+    /// How long the simulation has run, in microseconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Whether a machine is up.
+    pub(crate) fn runs(&self, machine: usize) -> bool {
+        self.machines[machine].membership.is_some()
     }
 
     /// Ends a machine without a word.
@@ -159,7 +180,14 @@ impl Simulation {
         })
     }
 
-    fn running(&self) -> impl Iterator<Item = usize> + '_ {
+    /// Who is up and does not see whom that is up, too.
+    pub(crate) fn strangers(&self) -> Vec<(usize, usize)> {
+        let pairs = self.running().flat_map(|one| self.running().map(move |other| (one, other)));
+        pairs.filter(|(one, other)| one != other && !self.view(*one).is_alive(node(*other))).collect()
+    }
+
+    /// The machines that are up.
+    pub(crate) fn running(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.machines.len()).filter(|machine| self.machines[*machine].membership.is_some())
     }
 

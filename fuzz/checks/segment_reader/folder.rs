@@ -7,14 +7,15 @@ use super::{Files, forge};
 use std::path::Path;
 use std::sync::OnceLock;
 use storage::disk::{Disk, MemoryDisk};
-use storage::log::{Log, Position, Settings};
+use storage::log::{FIRST_VERSION, Log, Position, Settings};
 
 /// Where the log is.
 pub(super) const DIR: &str = "/wal";
 /// The id of the store, as in the fixture.
 pub(super) const STORE: [u8; 16] = [7; 16];
 /// Segments as short as they may be, as in the fixture.
-pub(super) const SETTINGS: Settings = Settings { segment_bytes_max: 1024, batch_bytes_max: 700 };
+pub(super) const SETTINGS: Settings =
+    Settings { segment_bytes_max: 1024, batch_bytes_max: 700, version_max: FIRST_VERSION };
 /// The longest file in bytes that an edit makes.
 const FILE_BYTES_MAX: usize = 4096;
 /// How long one edit is.

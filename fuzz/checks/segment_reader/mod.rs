@@ -83,7 +83,8 @@ fn encoded(at: Position, frame: &Frame<'_>) -> Vec<u8> {
 /// A newer release, another store, or a folder in which no segment can be told: nothing else keeps a log from opening.
 fn check_refusal(error: &LogError) {
     let unreadable = matches!(error, LogError::Io { source, .. } if source.kind() == io::ErrorKind::InvalidData);
-    let other = matches!(error, LogError::Upgrade { .. } | LogError::Version { .. } | LogError::ForeignSegment { .. });
+    let later = matches!(error, LogError::Upgrade { .. } | LogError::Version { .. } | LogError::Later { .. });
+    let other = later || matches!(error, LogError::ForeignSegment { .. });
     assert!(unreadable || other, "refused: {error:?}");
 }
 

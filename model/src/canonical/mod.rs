@@ -69,6 +69,14 @@ pub fn write_archived_alias(alias: &ArchivedAlias, out: &mut Vec<u8>) {
     view::write_alias(view::of_archived_alias(alias), out);
 }
 
+/// The canonical bytes of a note.
+#[cfg(feature = "next")]
+pub(crate) fn note_bytes(note: &crate::record::Note) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    view::write_note(note, &mut out);
+    out
+}
+
 /// Checks the length of a body's canonical bytes.
 ///
 /// At most [`BODY_BYTES_MAX`] for the kinds this release knows, [`OPAQUE_BYTES_MAX`] for others.

@@ -223,6 +223,19 @@ pub(super) fn write_alias<'a>(view: AliasView<'a, impl Iterator<Item = &'a [u8; 
     body.close();
 }
 
+/// Writes a note.
+#[cfg(feature = "next")]
+pub(super) fn write_note(note: &crate::record::Note, out: &mut Vec<u8>) {
+    let mut body = Object::open(out);
+    array(note.authors.as_slice().iter(), body.key("authors"), |agent, out| hex_string(&agent.0, out));
+    string(crate::record::Note::KIND, body.key("kind"));
+    string(note.subject.as_str(), body.key("subject"));
+    string(note.text.as_str(), body.key("text"));
+    integer(note.timestamp.ms(), body.key("timestamp"));
+    integer(BODY_VERSION, body.key("v"));
+    body.close();
+}
+
 fn object(value: Value<'_>, out: &mut Vec<u8>) {
     let mut object = Object::open(out);
     match value {

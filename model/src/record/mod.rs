@@ -8,12 +8,16 @@
 mod alias;
 mod assertion;
 mod field;
+#[cfg(feature = "next")]
+mod note;
 mod vote;
 mod well_formed;
 
 pub use alias::{Alias, ArchivedAlias};
 pub use assertion::{ArchivedAssertion, ArchivedObject, Assertion, Lifecycle, Object, SourceClass};
 pub use field::{Authors, Confidence, Finite, Meta, Pair, Predicate, Subject, Text, Validity, Vector, Weight};
+#[cfg(feature = "next")]
+pub use note::Note;
 pub use vote::{ArchivedVote, Vote};
 
 use crate::home::Home;

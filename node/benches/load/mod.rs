@@ -13,6 +13,7 @@ pub mod process;
 pub mod queries;
 pub mod report;
 pub mod scrape;
+pub mod steady;
 pub mod wire;
 pub mod writers;
 

@@ -1,6 +1,6 @@
 //! Just enough HTTP/1.1 for a client that costs next to nothing: requests as bytes, answers found by their length.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 /// How much is read at once, in bytes.
@@ -64,22 +64,35 @@ pub struct Connection {
 impl Connection {
     /// Connects to the host of `url`.
     pub fn to(url: &str) -> Self {
-        let stream = TcpStream::connect(host(url)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream, answer: Vec::new() }
+        Self::try_to(url).unwrap()
+    }
+
+    /// [`Connection::to`], or why nobody takes the connection.
+    pub fn try_to(url: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(host(url))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, answer: Vec::new() })
     }
 
     /// Sends a request and waits for its answer: the status and everything that came, head included.
     pub fn ask(&mut self, request: &[u8]) -> (u16, &[u8]) {
-        self.stream.write_all(request).unwrap();
+        self.try_ask(request).unwrap()
+    }
+
+    /// [`Connection::ask`], or why there is no answer; then the connection is of no use any more.
+    pub fn try_ask(&mut self, request: &[u8]) -> io::Result<(u16, &[u8])> {
+        self.stream.write_all(request)?;
         self.answer.clear();
         let mut part = [0; READ_BYTES];
         loop {
-            let length = self.stream.read(&mut part).unwrap();
-            assert!(length > 0, "the node closed the connection: {}", String::from_utf8_lossy(&self.answer));
+            let length = self.stream.read(&mut part)?;
+            if length == 0 {
+                let what = format!("closed after {}", String::from_utf8_lossy(&self.answer));
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+            }
             self.answer.extend_from_slice(part.get(..length).unwrap());
             if let Some((status, _)) = complete(&self.answer) {
-                return (status, &self.answer);
+                return Ok((status, &self.answer));
             }
         }
     }

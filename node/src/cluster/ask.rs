@@ -58,6 +58,7 @@ impl Cluster {
             return self.peers.store(node, role, epoch, parcel.wire(), deadline).await.map(|stored| stored.verdicts);
         }
         let _under_way = self.must_go_by(epoch).map_err(own_refusal)?;
+        self.must_take(role).map_err(own_refusal)?;
         if role == proto::Role::Owned {
             self.changed(parcel.records().iter().map(|stamped| stamped.record.home()));
         }
@@ -197,7 +198,6 @@ impl Cluster {
             tracing::debug!(%node, why, "records could not be handed over");
             Vec::new()
         });
-        let has = |verdict: &Verdict| matches!(verdict, Verdict::Created(_) | Verdict::Exists(_) | Verdict::Erased);
-        stored.len() == records.len() && stored.iter().all(has)
+        stored.len() == records.len() && stored.iter().all(Verdict::is_synced)
     }
 }

@@ -5,15 +5,20 @@
 use super::Cluster;
 use super::plane::member;
 use ::cluster::NodeId;
-use ::cluster::control::{Command, Outcome, Refusal, State};
+use ::cluster::control::{Command, Member, Outcome, Refusal, State, Version};
 use ::cluster::placement::Table;
-use api::database::{Addresses, Candidate, Change, ChangeError, Changed, Moves, NodeName, ReadError, Share};
+use api::database::{Addresses, Candidate, Change, ChangeError, Changed, Moves, NodeName, ReadError, Share, Speaks};
 use proto::Greeting;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long this node may take to know of a change that was decided.
 const KNOWN_DEADLINE: Duration = Duration::from_secs(2);
+/// How long this node may take to hear of one that waits: a round of greetings and the answers. Another member may have heard
+/// of it already, and told the operator.
+const HEARD_DEADLINE: Duration = Duration::from_secs(6);
+/// How often it looks meanwhile.
+const HEARD_EVERY: Duration = Duration::from_millis(100);
 
 impl Cluster {
     /// Makes a change, or says what it would come to.
@@ -22,22 +27,33 @@ impl Cluster {
     ///
     /// [`ChangeError`]. If nobody leads, it may still be made; asking again is harmless.
     pub(crate) async fn change(&self, change: Change, plan_only: bool) -> Result<Changed, ChangeError> {
-        let command = self.command(change)?;
+        let command = self.command(change).await?;
         let state = self.control_state();
         if self.control.get().is_none() {
             let what = "this node is alone: give it a cluster key (`stemedb keygen --cluster`, cluster_key_file) and start \
                         it again before others join";
             return Err(ChangeError::Refused(what.to_owned()));
         }
-        let then = state.what_if(&command).map_err(|refusal| ChangeError::Refused(refusal.to_string()))?;
+        let told = |refusal: Refusal| match (refusal, &command) {
+            (Refusal::Mute(..), Command::Activate(version)) => self.mute(*version),
+            _ => None,
+        };
+        let refuse = |refusal: Refusal| ChangeError::Refused(told(refusal).unwrap_or_else(|| refusal.to_string()));
+        let then = state.what_if(&command).map_err(refuse)?;
+        if let Command::Activate(version) = &command
+            && state.active_version() < Some(*version)
+        {
+            self.hear_members().await;
+            self.mute(*version).map_or(Ok(()), |mute| Err(ChangeError::Refused(mute)))?;
+        }
         let changed = changed(&state, &then, !plan_only);
         if plan_only {
             return Ok(changed);
         }
         let not_ready = |what| ChangeError::Read(ReadError::NotReady { what: format!("the control plane: {what}") });
-        match self.carry_out(&command).await.map_err(not_ready)? {
+        match self.carry_out_in_time(&command).await.map_err(not_ready)? {
             Outcome::Changed | Outcome::Unchanged => {}
-            Outcome::Refused(refusal) => return Err(ChangeError::Refused(refusal.to_string())),
+            Outcome::Refused(refusal) => return Err(refuse(refusal)),
         }
         // Whoever asks this node how far it is must not be told of the time before.
         let mut newest = self.newest.subscribe();
@@ -46,25 +62,43 @@ impl Cluster {
         Ok(changed)
     }
 
-    fn command(&self, change: Change) -> Result<Command, ChangeError> {
+    async fn command(&self, change: Change) -> Result<Command, ChangeError> {
         let id = |name: NodeName| NodeId(name.0);
-        let comes = |name: NodeName| {
-            if self.control_state().was_removed(id(name)) {
-                return Err(ChangeError::Refused(Refusal::Removed(id(name)).to_string()));
-            }
-            let waits = || self.waiting().into_iter().find(|greeting| greeting.node == name.0);
-            let known = self.control_state().members().and_then(|members| members.get(&id(name)).cloned());
-            known.or_else(|| waits().as_ref().map(member)).ok_or(ChangeError::Unheard(name))
-        };
         Ok(match change {
-            Change::Join(node) => Command::Admit { node: id(node), member: comes(node)? },
+            Change::Join(node) => Command::Admit { node: id(node), member: self.who_comes(node).await? },
             Change::Drain(node) => Command::Drain { node: id(node), leaves: true },
             Change::Keep(node) => Command::Drain { node: id(node), leaves: false },
             Change::Remove(node) => Command::Remove { node: id(node) },
-            Change::Replace { old, new } => Command::Replace { old: id(old), node: id(new), member: comes(new)? },
+            Change::Replace { old, new } => {
+                Command::Replace { old: id(old), node: id(new), member: self.who_comes(new).await? }
+            }
             Change::Pause => Command::Pause(true),
             Change::Resume => Command::Pause(false),
+            Change::Activate(version) => Command::Activate(Version(version)),
         })
+    }
+
+    /// What a node says of itself that is to become a member, or is one, once this node has heard of it.
+    async fn who_comes(&self, name: NodeName) -> Result<Member, ChangeError> {
+        let node = NodeId(name.0);
+        let looked = || {
+            let state = self.control_state();
+            if state.was_removed(node) {
+                return Some(Err(ChangeError::Refused(Refusal::Removed(node).to_string())));
+            }
+            let known = state.members().and_then(|members| members.get(&node).cloned());
+            let waits = || self.waiting().iter().find(|greeting| greeting.node == name.0).map(member);
+            known.or_else(waits).map(Ok)
+        };
+        let heard = async {
+            loop {
+                if let Some(found) = looked() {
+                    return found;
+                }
+                tokio::time::sleep(HEARD_EVERY).await;
+            }
+        };
+        tokio::time::timeout(HEARD_DEADLINE, heard).await.unwrap_or(Err(ChangeError::Unheard(name)))
     }
 
     /// How far the cluster is on its way.
@@ -114,13 +148,23 @@ impl Cluster {
 fn changed(now: &State, then: &State, is_made: bool) -> Changed {
     let homes = |table: Option<&Table>, node| number(table.map_or(0, |table| table.homes_of(node).count()));
     let members = |state: &State| state.members().into_iter().flatten().map(|(node, _)| *node).collect::<BTreeSet<_>>();
+    let speaks = |state: &State, node| {
+        let versions = state.members()?.get(&node)?.versions;
+        Some(Speaks { min: versions.min.0, max: versions.max.0 })
+    };
     let nodes = &members(now) | &members(then);
     let share = |node: NodeId| Share {
         node_id: node.to_string(),
         homes_now: homes(now.table(), node),
         homes_then: homes(then.goal(), node),
+        speaks: speaks(then, node).or_else(|| speaks(now, node)),
     };
-    Changed { is_made, homes_to_move: number(then.homes_to_move()), nodes: nodes.into_iter().map(share).collect() }
+    Changed {
+        is_made,
+        homes_to_move: number(then.homes_to_move()),
+        active_version: then.active_version().map_or(0, |version| version.0),
+        nodes: nodes.into_iter().map(share).collect(),
+    }
 }
 
 fn number(count: usize) -> u16 {

@@ -7,6 +7,7 @@ use super::Cluster;
 use super::repairs::FENCE_BACK_MS;
 use ::cluster::NodeId;
 use ::cluster::frontier::Same;
+use ::cluster::placement::homes;
 use ::cluster::reconcile::session::Roots;
 use model::set::SetSum;
 use model::{Home, Stamp};
@@ -38,7 +39,8 @@ impl Cluster {
             return self.local.reader().now(self.clock.wall_ms());
         }
         let Some(table) = self.table() else { return Stamp::ZERO };
-        let is_fit = table.homes_of(self.me).all(|home| self.is_fit(self.me, home));
+        // What joins follows others, whatever it has closed.
+        let is_fit = homes().filter(|home| table.reads(self.me, *home)).all(|home| self.is_fit(self.me, home));
         if !is_fit || self.clock_trouble().is_some() {
             return Stamp::ZERO;
         }
@@ -61,6 +63,7 @@ impl Cluster {
     /// This node and `peer` had the same of these homes at a fence.
     pub(super) fn had_the_same(&self, peer: NodeId, fence: Stamp, closed: Stamp, homes: &BTreeMap<Home, Same>) {
         self.health.frontier(|frontier| frontier.compared(peer, fence, closed, homes));
+        self.health.taking(|taking| taking.same(peer, homes.keys().copied(), fence, closed));
     }
 
     /// Follows a peer that has closed more than this node can, for want of a ceiling: somebody writes, though not here.

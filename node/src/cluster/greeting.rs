@@ -5,7 +5,7 @@
 use super::Cluster;
 use ::cluster::founding::{List, Standing};
 use ::cluster::{ClusterId, NodeId};
-use proto::{Greeting, Membership, PROTOCOL_MAX, PROTOCOL_MIN, Reachable};
+use proto::{Greeting, Membership, Reachable};
 use std::net::SocketAddr;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -46,8 +46,8 @@ impl Cluster {
             node: self.me.0,
             generation: self.generation.0,
             standing: to_wire(&self.standing.borrow()),
-            protocol_min: PROTOCOL_MIN,
-            protocol_max: PROTOCOL_MAX,
+            protocol_min: u32::from(self.speaks.min.0),
+            protocol_max: u32::from(self.speaks.max.0),
             wall_ms: self.clock.wall_ms(),
             epoch: self.epoch().0,
             rpc: self.card.rpc,

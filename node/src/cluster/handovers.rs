@@ -16,7 +16,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use model::set::SetSum;
 use model::{Home, RecordId, Stamp};
-use proto::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,8 +117,8 @@ impl Cluster {
         }
         let sent: Vec<_> = records.iter().map(|record| record.id).collect();
         let stored = self.peers.store(to, proto::Role::Owned, epoch, records, CALL_DEADLINE).await?;
-        let has = |verdict: &Verdict| matches!(verdict, Verdict::Created(_) | Verdict::Exists(_) | Verdict::Erased);
-        there.extend(sent.into_iter().zip(stored.verdicts).filter(|(_, verdict)| has(verdict)).map(|(id, _)| id));
+        there
+            .extend(sent.into_iter().zip(stored.verdicts).filter(|(_, verdict)| verdict.is_synced()).map(|(id, _)| id));
         Ok(there)
     }
 
@@ -143,7 +142,8 @@ impl Cluster {
     }
 }
 
-fn held(reader: &Reader, table: &Table, me: NodeId) -> Result<BTreeMap<Home, SetSum>, ReadError> {
+/// The homes of which this node holds records and which others alone own by this table, with the sums of their sets.
+pub(super) fn held(reader: &Reader, table: &Table, me: NodeId) -> Result<BTreeMap<Home, SetSum>, ReadError> {
     let homes: BTreeMap<_, _> = reader.homes()?.into_iter().collect();
     let astray = strays(table, me, homes.keys().copied()).into_iter();
     let with_records = astray.map(|home| Ok(reader.holds_records(home)?.then_some(home)));

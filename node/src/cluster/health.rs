@@ -4,13 +4,16 @@
 
 use super::Cluster;
 use super::greeting::{Heard, standing};
+use super::versions::REFUSED_MS_MAX;
 use crate::serve::local::ClockWord;
 use ::cluster::accounting::{Accounting, Shortfall, View};
 use ::cluster::founding::Standing;
 use ::cluster::frontier::Frontier;
 use ::cluster::placement::Table;
 use ::cluster::reconcile::fitness::{self, Fitness};
+use ::cluster::reconcile::parting::{Found, Parting};
 use ::cluster::reconcile::session::Summary;
+use ::cluster::reconcile::shared_homes;
 use ::cluster::reconcile::taking::Taking;
 use ::cluster::{Epoch, Millis, NodeId};
 use model::{Home, Stamp};
@@ -18,6 +21,7 @@ use proto::{Greeting, HomeHints, HomeShortfall, Homes, PeerLag};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tokio::sync::watch;
 
 const FITNESS: fitness::Settings = fitness::Settings { stall_max: Millis(1_000), alone_after: Millis(3_000) };
 /// How long what a node said of its clock counts.
@@ -42,23 +46,45 @@ struct Account {
     unreachable: Option<String>,
     /// Where another process was met that has this node's id, and when.
     twin: Option<(SocketAddr, Millis)>,
+    /// Which versions others take, where most of those that were asked refused this node, and when.
+    foreign: Option<((u32, u32), Millis)>,
     /// How far ahead of this node's clock others are, in milliseconds, and when they said so.
     clocks: BTreeMap<NodeId, (i64, Millis)>,
     accounting: Accounting,
     taking: Taking,
     epoch: Epoch,
+    parting: Parting,
     /// Held by whatever stores records that were routed by the table of `epoch`.
     under_way: UnderWay,
     /// The same of earlier tables.
     earlier: Vec<Weak<()>>,
     /// This node was removed from its cluster.
-    removed: bool,
+    removed: watch::Sender<Option<Bequeathed>>,
     /// The oldest fence up to which the last comparisons went.
     fences: BTreeMap<NodeId, Stamp>,
 }
 
+/// How far a node that was removed is with handing over what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bequeathed {
+    /// It does not know yet what it holds.
+    Unknown,
+    /// So many homes are not known to be safe.
+    Left(usize),
+    /// Everything is with every owner.
+    All,
+}
+
 /// Records are on their way into this node's store that were routed by the table which counted when this was taken.
 pub(crate) type UnderWay = Arc<()>;
+
+impl Account {
+    /// What is stored from now on is told from what is under way.
+    fn begin_anew(&mut self) {
+        let earlier = std::mem::take(&mut self.under_way);
+        self.earlier.push(Arc::downgrade(&earlier));
+    }
+}
 
 impl Health {
     /// Of a node that starts `now`, when a new stamp would be `stamp`.
@@ -71,13 +97,15 @@ impl Health {
             founding: None,
             unreachable: None,
             twin: None,
+            foreign: None,
             clocks: BTreeMap::new(),
             accounting: Accounting::new(me),
             taking: Taking::default(),
             epoch: Epoch(0),
+            parting: Parting::default(),
             under_way: UnderWay::default(),
             earlier: Vec::new(),
-            removed: false,
+            removed: watch::Sender::default(),
             fences: BTreeMap::new(),
         }))
     }
@@ -89,11 +117,29 @@ impl Health {
         account.frontier.retable(table);
         account.accounting.retable(table, members);
         account.taking.retable(table);
+        // With whom nothing is compared any more, its last fence would count as the oldest for ever.
+        account.fences.retain(|peer, _| !shared_homes(table, me, *peer).is_empty());
         if table.epoch() > account.epoch {
             account.epoch = table.epoch();
-            let earlier = std::mem::take(&mut account.under_way);
-            account.earlier.push(Arc::downgrade(&earlier));
+            account.begin_anew();
         }
+    }
+
+    /// This node was looked at, and is to leave or not; how far it is with that.
+    pub(super) fn part(&self, is_spare: bool, is_empty: bool) -> Parting {
+        let mut account = self.lock();
+        account.earlier.retain(|earlier| earlier.strong_count() > 0);
+        let next = account.parting.after(Found { is_spare, is_empty, is_quiet: account.earlier.is_empty() });
+        if account.parting == Parting::Open && next == Parting::Shut {
+            account.begin_anew();
+        }
+        account.parting = next;
+        next
+    }
+
+    /// How far this node is with leaving.
+    pub(super) fn parting(&self) -> Parting {
+        self.lock().parting
     }
 
     /// To be held until records that are routed by the present table are in the store. Taken before the table is looked at.
@@ -104,6 +150,21 @@ impl Health {
     /// Looks at the frontiers of this node's homes, or notes something of them.
     pub(super) fn frontier<T>(&self, look: impl FnOnce(&mut Frontier) -> T) -> T {
         look(&mut self.lock().frontier)
+    }
+
+    /// Notes something of what was taken of homes in transit.
+    pub(super) fn taking(&self, note: impl FnOnce(&mut Taking)) {
+        note(&mut self.lock().taking);
+    }
+
+    /// Notes which versions others take who refused this node, and when; or that they did not.
+    pub(super) fn note_foreign(&self, foreign: Option<((u32, u32), Millis)>) {
+        self.lock().foreign = foreign;
+    }
+
+    /// The same, if they said so lately.
+    pub(super) fn foreign(&self, now: Millis) -> Option<(u32, u32)> {
+        self.lock().foreign.filter(|(_, at)| now - *at <= REFUSED_MS_MAX).map(|(range, _)| range)
     }
 
     fn lock(&self) -> MutexGuard<'_, Account> {
@@ -137,12 +198,11 @@ impl Cluster {
         let read = homes.iter().filter(is_read).copied().collect();
         let mut account = self.health.lock();
         account.fitness.met(&read, fence);
-        account.taking.met(peer, homes, fence);
     }
 
-    /// Another node said since when nothing comes to homes in transit by an earlier table.
-    pub(crate) fn told_since(&self, peer: NodeId, since: BTreeMap<Home, Stamp>) {
-        self.health.lock().taking.told(peer, since);
+    /// Another node said since when nothing comes to homes in transit by an earlier table, and what it has closed.
+    pub(crate) fn told_since(&self, peer: NodeId, closed: Stamp, since: BTreeMap<Home, Stamp>) {
+        self.health.lock().taking.told(peer, closed, since);
     }
 
     /// Since when nothing comes to a home here by an earlier table.
@@ -158,16 +218,41 @@ impl Cluster {
 
     /// This node was removed from its cluster: from now on it serves nothing.
     pub(crate) fn note_removed(&self) {
-        if !std::mem::replace(&mut self.health.lock().removed, true) {
+        let is_news = self.health.lock().removed.send_if_modified(|removed| {
+            let is_news = removed.is_none();
+            removed.get_or_insert(Bequeathed::Unknown);
+            is_news
+        });
+        if is_news {
             tracing::error!("this node was removed from its cluster; it serves nothing any more");
         }
     }
 
+    /// Returns when this node was removed from its cluster.
+    pub(crate) async fn until_removed(&self) {
+        let mut removed = self.health.lock().removed.subscribe();
+        if removed.wait_for(Option::is_some).await.is_err() {
+            std::future::pending().await // the node is gone
+        }
+    }
+
+    /// How far a node that was removed is with handing over what it holds.
+    pub(super) fn note_bequeathed(&self, bequeathed: Bequeathed) {
+        self.health.lock().removed.send_replace(Some(bequeathed));
+    }
+
     /// What a node that was removed tells whoever asks it for anything.
     pub(crate) fn removed(&self) -> Option<String> {
-        let what = "this node was removed from its cluster, and its id never comes back: stop it, and start it with an \
-                    empty data folder if it is to join again";
-        self.health.lock().removed.then(|| what.to_owned())
+        let bequeathed = *self.health.lock().removed.borrow();
+        let done = match bequeathed? {
+            Bequeathed::Unknown => "what it holds is not handed over yet".to_owned(),
+            Bequeathed::Left(homes) => format!("it hands over what it holds, {homes} homes are left"),
+            Bequeathed::All => "all that it holds is safe with the others".to_owned(),
+        };
+        Some(format!(
+            "this node was removed from its cluster, and its id never comes back; {done}: then stop it, and start it with an \
+             empty data folder if it is to join again"
+        ))
     }
 
     /// Whether a comparison of these homes at `fence` would be the first since this node started or stood still.
@@ -231,12 +316,13 @@ impl Cluster {
     /// About the greatest stamp of each home: `fence` if nothing lies after that, else now.
     fn newest(&self, fence: Stamp) -> BTreeMap<Home, Stamp> {
         let reader = self.local.reader();
-        let homes = reader.homes().unwrap_or_default();
+        let now = self.stamp_now().max(fence);
         let newest = |(home, sum)| {
             let is_older = reader.root(home, fence).is_ok_and(|older| older == sum);
-            (home, if is_older { fence } else { self.stamp_now().max(fence) })
+            (home, if is_older { fence } else { now })
         };
-        homes.into_iter().map(newest).collect()
+        let held = reader.homes().unwrap_or_default().into_iter().map(newest);
+        held.chain(reader.going().into_iter().map(|home| (home, now))).collect()
     }
 
     /// Whether a node may be asked about a home. Of others it is hoped, unless they said lately that they have met nobody.
@@ -295,10 +381,11 @@ impl Cluster {
                 self.me
             )
         });
-        let unreachable = account.unreachable.as_ref();
+        let unreachable = account.unreachable.clone();
         let unreachable =
             || unreachable.map(|why| format!("advertise_host: other nodes do not reach {}: {why}", self.card.rpc));
-        twin.or_else(unreachable).or_else(|| self.other_cluster())
+        drop(account);
+        twin.or_else(unreachable).or_else(|| self.other_cluster()).or_else(|| self.refused_by_others())
     }
 
     /// Whether another node is in another cluster than this one was told to be in.

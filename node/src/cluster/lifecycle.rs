@@ -6,6 +6,7 @@ use super::founder::{Belonging, Founder, GREET_DEADLINE};
 use super::greeting::Heard;
 use super::{Cluster, View};
 use crate::gossip::{self, Gossip};
+use crate::rpc::CallError;
 use crate::world::World;
 use ::cluster::founding::{Kept, Settings};
 use ::cluster::{Epoch, NodeId};
@@ -19,6 +20,8 @@ use tokio::sync::{mpsc, watch};
 
 /// How often the others are greeted, for their clocks and to learn whether they reach this node.
 const GREET_EVERY: Duration = Duration::from_secs(5);
+/// How soon others are greeted again after one refused a call: this node may have been removed.
+const GREET_AFTER_REFUSAL: Duration = Duration::from_millis(500);
 /// How often a newer table is asked for that could not be fetched.
 const FETCH_EVERY: Duration = Duration::from_millis(200);
 /// How often members are asked how they do.
@@ -48,7 +51,7 @@ impl Life {
             kept: self.kept.clone(),
         };
         match founder.found(&mut self.heard).await {
-            Ok(belonging) => self.belong(&belonging).await,
+            Ok(belonging) => Box::pin(self.belong(&belonging)).await,
             Err(error) => self.cluster.local.stop_for_good(&error),
         }
     }
@@ -67,7 +70,14 @@ impl Life {
         let takes_part = cluster.take_part(&self.world, &self.data_dir, belonging);
         let watches = watch_over(&cluster, &mut self.heard);
         let follows = follow_tables(&cluster);
-        tokio::join!(biased; takes_part, watches, ask_how_all_do(&cluster), follows, meet_the_cluster(&cluster));
+        let as_member = async {
+            tokio::select! {
+                biased;
+                () = cluster.until_removed() => {}
+                ((), ()) = async { tokio::join!(biased; ask_how_all_do(&cluster), follows) } => {}
+            }
+        };
+        tokio::join!(biased; takes_part, watches, as_member, meet_the_cluster(&cluster));
     }
 }
 
@@ -75,12 +85,14 @@ impl Life {
 /// before somebody has told it the time.
 async fn watch_over(cluster: &Arc<Cluster>, heard: &mut mpsc::Receiver<Heard>) {
     let (mut next, mut view, mut known) = (cluster.now(), cluster.view.clone(), BTreeSet::new());
+    let mut soonest = next;
     loop {
         let alive: BTreeSet<NodeId> = view.borrow_and_update().alive.keys().copied().collect();
         let is_news = !alive.is_subset(&known);
         known = alive;
         if is_news || cluster.now() >= next {
             next = cluster.now() + cluster.millis(GREET_EVERY);
+            soonest = cluster.now() + cluster.millis(GREET_AFTER_REFUSAL);
             tokio::spawn(greet_all(Arc::clone(cluster)));
         }
         tokio::select! {
@@ -92,6 +104,7 @@ async fn watch_over(cluster: &Arc<Cluster>, heard: &mut mpsc::Receiver<Heard>) {
                 }
             }
             Ok(()) = view.changed() => {}
+            () = cluster.peers.refused() => next = next.min(soonest),
             () = cluster.sleep_until(Some(next)) => {}
         }
     }
@@ -135,6 +148,12 @@ pub(super) async fn greet_all(cluster: Arc<Cluster>) {
         cluster.greet(twin, false, GREET_DEADLINE).await.ok(); // nobody there, then: it was an old packet
     }
     let replies = join_all(addresses.into_iter().map(|address| cluster.greet(address, true, GREET_DEADLINE))).await;
+    let refused = |reply: &Result<_, CallError>| match reply {
+        Err(CallError::WrongProtocol { min, max }) => Some((*min, *max)),
+        Ok(_) | Err(_) => None,
+    };
+    let refused: Vec<_> = replies.iter().filter_map(refused).collect();
+    cluster.note_refusals(replies.iter().flatten().count(), &refused);
     let reached: Vec<_> = replies.into_iter().filter_map(Result::ok).map(|reply| reply.reachable).collect();
     let yes = reached.contains(&Reachable::Yes);
     let no = reached.into_iter().find_map(|reached| match reached {
@@ -158,7 +177,7 @@ async fn ask_how_all_do(cluster: &Arc<Cluster>) {
         let at = cluster.stamp_now();
         let hints = cluster.hint_counts();
         cluster.note_hints(cluster.me, &hints, at);
-        cluster.progress.note(cluster.me, &cluster.report());
+        cluster.note_own_progress(&hints);
         cluster.local.metrics().set_copies(&cluster.copies_now(&hints));
         let others = cluster.member_ids().into_iter().filter(|node| *node != cluster.me);
         let ask = others.map(|node| async move { (node, cluster.peers.report(node, REPORT_DEADLINE).await) });

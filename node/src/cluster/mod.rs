@@ -6,6 +6,7 @@
 
 mod answer;
 mod ask;
+mod bequests;
 mod changes;
 mod founder;
 mod frontiers;
@@ -26,8 +27,10 @@ mod scan;
 mod service;
 mod tally;
 mod union;
+mod versions;
 mod writes;
 
+pub(crate) use bequests::run as bequeath;
 pub(crate) use founder::settings as founding_settings;
 pub(crate) use frontiers::run as close;
 pub(crate) use greeting::{Card, Heard};
@@ -39,12 +42,13 @@ pub(crate) use progress::Progress;
 pub(crate) use repairs::run as repair;
 pub(crate) use replays::run as replay;
 pub(crate) use service::Calls;
+pub(crate) use versions::go_by_the_active as go_by;
 
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::rpc::{Credentials, Peers};
 use crate::serve::local::{ClockWord, Local};
-use ::cluster::control::{self, State};
+use ::cluster::control::{self, State, Versions};
 use ::cluster::founding::Standing;
 use ::cluster::placement::{Route, Table};
 use ::cluster::reconcile::pace::Pace;
@@ -56,6 +60,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU16;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use storage::store;
@@ -104,6 +109,10 @@ pub(crate) struct Cluster {
     pub(crate) me: NodeId,
     /// This node's public key.
     pub(crate) key: NodeKey,
+    /// The versions of formats and protocol that it speaks.
+    pub(crate) speaks: Versions,
+    /// The version that it goes by: active, and its log is of that version. 0 before any.
+    pub(crate) goes_by: AtomicU16,
     pub(crate) generation: Generation,
     pub(crate) local: Local,
     pub(crate) peers: Peers,
@@ -140,6 +149,9 @@ impl Cluster {
         });
         self.credentials.learn(epoch);
         self.know_members();
+        if let Some(version) = self.control_state().active_version() {
+            self.credentials.activate(version);
+        }
         if self.control_state().was_removed(self.me) {
             self.note_removed();
         }
@@ -158,6 +170,7 @@ impl Cluster {
         let state = self.newest.borrow();
         if let Some(members) = state.members() {
             self.credentials.set_members(members.iter().map(|(node, member)| (*node, member.key)).collect());
+            self.credentials.set_removed(state.removed().collect());
         }
     }
 
@@ -180,8 +193,8 @@ impl Cluster {
     /// [`proto::Refusal::StaleEpoch`] or [`proto::Refusal::BehindEpoch`].
     pub(crate) fn must_go_by(&self, epoch: Epoch) -> Result<UnderWay, proto::Refusal> {
         let under_way = self.health.under_way();
-        if let Some(removed) = self.removed() {
-            return Err(proto::Refusal::Refused(removed));
+        if let Some(why) = self.out_of_service() {
+            return Err(proto::Refusal::Refused(why));
         }
         let own = self.epoch();
         match epoch.cmp(&own) {
@@ -191,6 +204,19 @@ impl Cluster {
             Ordering::Less => Err(proto::Refusal::StaleEpoch(own.0)),
             Ordering::Greater => Err(proto::Refusal::BehindEpoch(own.0)),
         }
+    }
+
+    /// Whether records may be stored here in a role: one that is about to leave keeps nothing for others any more. Asked while
+    /// what [`Cluster::must_go_by`] returned is held.
+    ///
+    /// # Errors
+    ///
+    /// [`proto::Refusal::Refused`].
+    pub(crate) fn must_take(&self, role: proto::Role) -> Result<(), proto::Refusal> {
+        if role == proto::Role::Owned || self.health.parting().takes_hints() {
+            return Ok(());
+        }
+        Err(proto::Refusal::Refused("this node is about to leave the cluster and keeps nothing for others".to_owned()))
     }
 
     /// The newest control state that this node knows.
@@ -318,7 +344,7 @@ impl Cluster {
     }
 
     pub(crate) fn must_be_in_a_cluster(&self) -> Result<(), ReadError> {
-        if let Some(what) = self.removed() {
+        if let Some(what) = self.out_of_service() {
             return Err(ReadError::NotReady { what });
         }
         if self.newest.borrow().table().is_some() { Ok(()) } else { Err(self.no_cluster()) }
@@ -332,8 +358,8 @@ impl Cluster {
     /// Whether this node may take queries, and writes, and send them on their way: not by a clock that most others find wrong,
     /// by which a write would be stamped and a query would see too little. The error is what is not ready, for people.
     pub(crate) fn must_coordinate(&self) -> Result<(), String> {
-        if let Some(removed) = self.removed() {
-            return Err(removed);
+        if let Some(why) = self.out_of_service() {
+            return Err(why);
         }
         if self.newest.borrow().table().is_none() {
             return Err(NO_CLUSTER.to_owned());

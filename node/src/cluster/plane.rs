@@ -8,7 +8,7 @@ use super::Cluster;
 use super::founder::Belonging;
 use crate::control::{Control, Failure, ProposeError, Settings};
 use crate::world::World;
-use ::cluster::control::{Command, Member, Outcome, Setting, State, Versions};
+use ::cluster::control::{Command, Member, Outcome, Setting, State, Version, Versions};
 use ::cluster::founding::List;
 use ::cluster::{NodeId, NodeKey};
 use api::database::ReadError;
@@ -27,6 +27,10 @@ const FOLDER: &str = "control";
 const DUTY_EVERY: Duration = Duration::from_millis(100);
 /// How long a proposal may take.
 const PROPOSE_DEADLINE: Duration = Duration::from_secs(2);
+/// How long an operator's command waits for somebody to lead: some elections.
+const LEADER_DEADLINE: Duration = Duration::from_secs(5);
+/// How often it is tried meanwhile.
+const LEADER_EVERY: Duration = Duration::from_millis(100);
 
 impl Cluster {
     /// Takes part in the control plane of a cluster, until the node stops.
@@ -128,6 +132,19 @@ impl Cluster {
         }
     }
 
+    /// Has an operator's command carried out by whoever leads, or will lead in a moment: who led a moment ago may be the very
+    /// node that is to be replaced, and another may answer at its address. A command that is carried out twice changes nothing
+    /// more.
+    pub(super) async fn carry_out_in_time(&self, command: &Command) -> Result<Outcome, String> {
+        let until = self.now() + self.millis(LEADER_DEADLINE);
+        loop {
+            match self.carry_out(command).await {
+                Err(_) if self.now() < until => tokio::time::sleep(LEADER_EVERY).await,
+                done => return done,
+            }
+        }
+    }
+
     /// Has a command carried out, here or by whoever leads.
     pub(super) async fn carry_out(&self, command: &Command) -> Result<Outcome, String> {
         let control = self.control.get().ok_or("the control plane does not run yet")?;
@@ -153,7 +170,7 @@ impl Cluster {
     pub(crate) async fn set_replication_factor(&self, copies: NonZeroU8) -> Result<(), ReadError> {
         let not_ready = |what: String| ReadError::NotReady { what: format!("the control plane: {what}") };
         let command = Command::SetSetting(Setting::ReplicationFactor(copies));
-        match self.carry_out(&command).await.map_err(not_ready)? {
+        match self.carry_out_in_time(&command).await.map_err(not_ready)? {
             Outcome::Changed | Outcome::Unchanged => Ok(()),
             Outcome::Refused(refusal) => Err(not_ready(refusal.to_string())),
         }
@@ -193,7 +210,7 @@ fn not_running() -> Refusal {
 
 /// A node as the others are to know it, by what it says of itself.
 pub(crate) fn member(greeting: &Greeting) -> Member {
-    let version = |number| u16::try_from(number).unwrap_or(u16::MAX);
+    let version = |number| Version(u16::try_from(number).unwrap_or(u16::MAX));
     Member {
         key: NodeKey(greeting.key),
         rpc: greeting.rpc,

@@ -4,11 +4,14 @@
 //! It decides nothing; the steps are those of [`cluster::control::State::next`].
 
 use super::Cluster;
+use super::handovers::held;
 use ::cluster::control::State;
 use ::cluster::placement::Table;
+use ::cluster::reconcile::parting::Parting;
+use ::cluster::reconcile::strays;
 use ::cluster::{Epoch, NodeId};
 use model::Home;
-use proto::Report;
+use proto::{HomeHints, Report};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
@@ -20,17 +23,17 @@ pub(crate) struct Progress(Mutex<BTreeMap<NodeId, Said>>);
 struct Said {
     epoch: Epoch,
     taken: BTreeSet<Home>,
-    is_empty: bool,
+    can_leave: bool,
 }
 
 impl Progress {
     /// A member has reported.
     pub(crate) fn note(&self, node: NodeId, report: &Report) {
-        let said = Said {
-            epoch: Epoch(report.epoch),
-            taken: report.taken.clone(),
-            is_empty: report.homes_stray == 0 && report.hints.iter().all(|hints| hints.hints == 0),
-        };
+        let said = Said { epoch: Epoch(report.epoch), taken: report.taken.clone(), can_leave: report.can_leave };
+        self.insert(node, said);
+    }
+
+    fn insert(&self, node: NodeId, said: Said) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node, said);
     }
 
@@ -50,9 +53,9 @@ impl Progress {
         self.of(state, |_| true)
     }
 
-    /// Those of them that hold nothing but what is theirs.
+    /// Those of them that hold nothing of others, and take nothing for them any more.
     pub(crate) fn empty(&self, state: &State) -> BTreeSet<NodeId> {
-        self.of(state, |said| said.is_empty)
+        self.of(state, |said| said.can_leave)
     }
 
     fn of(&self, state: &State, holds: impl Fn(&Said) -> bool) -> BTreeSet<NodeId> {
@@ -63,15 +66,31 @@ impl Progress {
     }
 }
 
+fn has_none(hints: &[HomeHints]) -> bool {
+    #[cfg(feature = "planted")]
+    if planted::is(planted::Bug::DrainForgetsHints) {
+        return true;
+    }
+    hints.iter().all(|hints| hints.hints == 0)
+}
+
 impl Cluster {
-    /// How many homes this node holds records of that are not its own.
+    /// How many homes this node holds records of that are not its own, or is still taking out of its index; all of them if
+    /// that cannot be told now.
     pub(super) fn homes_stray(&self) -> u16 {
         let state = self.control_state();
         let Some(table) = state.table() else { return 0 };
         let reader = self.local.reader();
-        let held = reader.homes().unwrap_or_default().into_iter().map(|(home, _)| home);
-        let astray = ::cluster::reconcile::strays(table, self.me, held).into_iter();
-        let with_records = astray.filter(|home| reader.holds_records(*home).unwrap_or(true));
-        u16::try_from(with_records.count()).unwrap_or(u16::MAX)
+        let going = strays(table, self.me, reader.going());
+        let held = held(reader, table, self.me).map(|held| held.into_keys().chain(going).collect::<BTreeSet<_>>());
+        held.map_or(Home::COUNT, |held| u16::try_from(held.len()).unwrap_or(u16::MAX))
+    }
+
+    /// How far this node is itself, with the hints that it holds.
+    pub(super) fn note_own_progress(&self, hints: &[HomeHints]) {
+        let is_spare = self.control_state().is_spare(self.me);
+        let parting = self.health.part(is_spare, is_spare && self.homes_stray() == 0 && has_none(hints));
+        let said = Said { epoch: self.epoch(), taken: self.taken(), can_leave: parting == Parting::Ready };
+        self.progress.insert(self.me, said);
     }
 }

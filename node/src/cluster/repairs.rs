@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use model::set::{Leaf, SetSum};
 use model::{Home, RecordId, Stamp};
-use proto::{BodiesRequest, ElementsRequest, RootsRequest, State, StoreRequest, Verdict};
+use proto::{BodiesRequest, ElementsRequest, Held, RootsRequest, State, StoreRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -31,6 +31,8 @@ const FENCE_GRAIN_MS: u64 = 1_000;
 const JITTER_MS_MAX: u64 = 100;
 /// How often it is looked who shares homes, and whether this node stood still.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How many records are stored in one step: what a client's write may have to wait for.
+const STORED_AT_ONCE: usize = 128;
 /// How long a call of a session may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -125,7 +127,7 @@ pub(super) async fn compare_by(cluster: &Arc<Cluster>, peer: NodeId, terms: Term
                     }));
                 }
                 Output::AskRoots { fence, homes } => {
-                    work.push(Box::pin(async move { or_failed(this.peer_roots(peer, fence, homes).await) }));
+                    work.push(Box::pin(async move { or_failed(this.peer_roots((peer, epoch), fence, homes).await) }));
                 }
                 Output::ReadList { fence, home, after, limit } => {
                     work.push(Box::pin(async move { this.own_page(home, after, fence, limit).await }));
@@ -189,10 +191,18 @@ impl Cluster {
         Stamp::end_of_ms((ms / FENCE_GRAIN_MS * FENCE_GRAIN_MS).saturating_sub(1))
     }
 
-    async fn peer_roots(&self, peer: NodeId, fence: Stamp, homes: BTreeSet<Home>) -> Result<Input, CallError> {
+    /// What a peer that goes by the table of `epoch` has of these homes.
+    async fn peer_roots(
+        &self,
+        (peer, epoch): (NodeId, Epoch),
+        fence: Stamp,
+        homes: BTreeSet<Home>,
+    ) -> Result<Input, CallError> {
         let request = RootsRequest { fence, homes: homes.into_iter().collect() };
         let reply = self.peers.roots(peer, request, CALL_DEADLINE).await?;
-        self.told_since(peer, reply.sums.iter().map(|sum| (sum.home, sum.since)).collect());
+        if self.epoch() == epoch {
+            self.told_since(peer, reply.closed, reply.sums.iter().map(|sum| (sum.home, sum.since)).collect());
+        }
         let mut roots = Roots { closed: reply.closed, ..Roots::default() };
         for proto::HomeSum { home, sum, count, stable, settled, since: _ } in reply.sums {
             roots.sums.insert(home, SetSum { sum: u128::from_le_bytes(sum), count });
@@ -249,41 +259,44 @@ impl Cluster {
             self.peers.bodies(peer, BodiesRequest { ids: ids.into_iter().collect() }, CALL_DEADLINE).await?;
         let mut pulled = BTreeSet::new();
         while let Some(page) = pages.next().await? {
-            let (mut records, mut sources) = (Vec::new(), Vec::new());
-            for found in page.found {
-                let State::Held(proto::Held { record, hint }) = found.state else { continue };
-                let take = self.health.frontier(|frontier| frontier.take(peer, record.home, record.stamp, settled));
-                sources.push(match take {
-                    Take::Leave => {
-                        pulled.insert(record.id);
-                        continue;
-                    }
-                    Take::Merge { .. } | Take::AsItIs if hint => Source::Other,
-                    Take::Merge { settled } => Source::Owner { settled },
-                    Take::AsItIs => Source::Settled,
-                });
-                records.push(record);
-            }
-            if records.is_empty() {
-                continue;
-            }
-            self.local.metrics().repair_bodies.inc_by(records.len() as u64);
-            let ids: Vec<_> = records.iter().map(|record| record.id).collect();
-            let bytes = records.iter().map(|record| record.archive.len() as u64).sum();
-            let stored =
-                self.store_here(epoch, StoreRequest { role: proto::Role::Owned, records }, Some(sources)).await;
-            let stored = stored.map_err(own_refusal)?;
-            let is_here = |verdict: &Verdict| match verdict {
-                Verdict::Created(_) | Verdict::Exists(_) | Verdict::Erased => true,
-                Verdict::TooLarge(_) | Verdict::Ahead(_) | Verdict::Refused(_) => false,
-            };
-            let here = ids.into_iter().zip(stored.verdicts).filter(|(_, verdict)| is_here(verdict));
-            pulled.extend(here.map(|(id, _)| id));
-            let free_at = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(bytes, self.now());
-            if free_at > self.now() {
-                self.sleep_until(Some(free_at)).await;
+            let held = page.found.into_iter().filter_map(|found| match found.state {
+                State::Held(held) => Some(held),
+                State::Erased(_) | State::Absent | State::Damaged => None,
+            });
+            let mut held = held.peekable();
+            while held.peek().is_some() {
+                pulled.extend(self.take_over((peer, settled), epoch, held.by_ref().take(STORED_AT_ONCE)).await?);
             }
         }
         Ok(Input::Pulled(pulled))
+    }
+
+    /// Stores records that a peer sent, and rests. Returns which of them are here then.
+    async fn take_over(
+        &self,
+        (peer, settled): (NodeId, Option<Stamp>),
+        epoch: Epoch,
+        held: impl Iterator<Item = Held>,
+    ) -> Result<Vec<RecordId>, CallError> {
+        let source = |held: &Held| match self.health.frontier(|frontier| frontier.take(peer, held.record.home, settled))
+        {
+            Take::Merge { settled } if !held.hint => Source::Owner { settled },
+            Take::Follow { until } if !held.hint => Source::Followed { until },
+            Take::Merge { .. } | Take::Follow { .. } | Take::AsFromAnyone => Source::Other,
+        };
+        let (sources, records): (Vec<_>, Vec<_>) = held.map(|held| (source(&held), held.record)).unzip();
+        self.local.metrics().repair_bodies.inc_by(records.len() as u64);
+        let ids: Vec<_> = records.iter().map(|record| record.id).collect();
+        let bytes = records.iter().map(|record| record.archive.len() as u64).sum();
+        let began = self.now();
+        let stored = self.store_here(epoch, StoreRequest { role: proto::Role::Owned, records }, Some(sources)).await;
+        let stored = stored.map_err(own_refusal)?;
+        let here = ids.into_iter().zip(stored.verdicts).filter(|(_, verdict)| verdict.is_synced());
+        let now = self.now();
+        let free_at = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(bytes, now - began, now);
+        if free_at > now {
+            self.sleep_until(Some(free_at)).await;
+        }
+        Ok(here.map(|(id, _)| id).collect())
     }
 }

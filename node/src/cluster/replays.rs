@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use model::RecordId;
-use proto::{ConfirmRequest, StoreReply, StoreRequest, Verdict};
+use proto::{ConfirmRequest, StoreReply, StoreRequest};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +99,11 @@ impl Cluster {
     }
 
     /// Which of these an owner has synced.
-    async fn confirm_at(&self, node: NodeId, places: BTreeSet<Place>) -> Result<BTreeSet<RecordId>, CallError> {
+    pub(super) async fn confirm_at(
+        &self,
+        node: NodeId,
+        places: BTreeSet<Place>,
+    ) -> Result<BTreeSet<RecordId>, CallError> {
         let ids: Vec<_> = places.into_iter().map(|(_, id)| id).collect();
         let synced = if node == self.me {
             let asked = ids.clone();
@@ -134,8 +138,8 @@ impl Cluster {
             let stored = self.peers.store(node, proto::Role::Owned, epoch, records, CALL_DEADLINE).await?;
             StoreReply { verdicts: stored.verdicts, takes_next: stored.takes_next }
         };
-        let has = |verdict: &Verdict| matches!(verdict, Verdict::Created(_) | Verdict::Exists(_) | Verdict::Erased);
-        let synced = ids.into_iter().zip(verdicts).filter(|(_, verdict)| has(verdict)).map(|(id, _)| id).collect();
+        let synced =
+            ids.into_iter().zip(verdicts).filter(|(_, verdict)| verdict.is_synced()).map(|(id, _)| id).collect();
         Ok((synced, usize::try_from(takes_next).unwrap_or(usize::MAX)))
     }
 }
@@ -146,6 +150,6 @@ pub(crate) fn synced(reader: &Reader, ids: &[RecordId]) -> Result<Vec<bool>, Rea
     ids.iter().map(has).collect()
 }
 
-fn broken(error: impl std::fmt::Display) -> CallError {
+pub(super) fn broken(error: impl std::fmt::Display) -> CallError {
     CallError::Refused(error.to_string())
 }

@@ -5,10 +5,10 @@
 use super::{Cluster, View};
 use crate::control::Control;
 use crate::metrics::Copies;
-use crate::rpc::CallError;
 use ::cluster::NodeId;
 use ::cluster::control;
-use api::database::{Addresses, ClusterSettings, Member, NodeFigures, NodeState, NodeView, Shortfall};
+use ::cluster::reconcile::parting::Parting;
+use api::database::{Addresses, ClusterSettings, Member, NodeFigures, NodeState, NodeView, Shortfall, Speaks};
 use futures_util::future::join_all;
 use model::Home;
 use proto::{HomeHints, Report};
@@ -52,6 +52,7 @@ impl Cluster {
             lags,
             taken: self.taken(),
             homes_stray: self.homes_stray(),
+            can_leave: self.health.parting() == Parting::Ready,
         }
     }
 
@@ -75,6 +76,7 @@ impl Cluster {
             cluster_id: state.cluster().map(|cluster| cluster.to_string()),
             epoch: self.epoch().0,
             leader: self.leader().map(|leader| leader.to_string()),
+            active_version: state.active_version().map(|version| version.0),
             members: members.collect(),
             settings: ClusterSettings {
                 replication_factor: state.settings().map_or(1, |settings| settings.replication_factor.get()),
@@ -90,21 +92,34 @@ impl Cluster {
         let ask = state.members().into_iter().flatten().map(|(node, member)| async {
             let report =
                 if *node == self.me { Ok(self.report()) } else { self.peers.report(*node, REPORT_DEADLINE).await };
-            self.node_view(*node, member, report)
+            let figures = report.ok().map(|report| figures(&report));
+            #[cfg(feature = "next")]
+            let figures = match figures {
+                Some(figures) => Some(self.with_log_version(*node, figures).await),
+                None => None,
+            };
+            NodeView { member: self.member(*node, member), state: self.state_of(*node), figures }
         });
         join_all(ask).await
     }
 
-    fn node_view(&self, node: NodeId, member: &control::Member, report: Result<Report, CallError>) -> NodeView {
+    /// The same figures, with what is asked for by a call of its own.
+    #[cfg(feature = "next")]
+    async fn with_log_version(&self, node: NodeId, figures: NodeFigures) -> NodeFigures {
+        let version = self.log_version_of(node, REPORT_DEADLINE).await;
+        NodeFigures { log_version: version.map(|version| version.0), ..figures }
+    }
+
+    /// Whether a node lives.
+    fn state_of(&self, node: NodeId) -> NodeState {
         let view = self.view.borrow();
-        let state = if node == self.me || view.alive.contains_key(&node) {
+        if node == self.me || view.alive.contains_key(&node) {
             NodeState::Alive
         } else if view.down.contains(&node) {
             NodeState::Down
         } else {
             NodeState::Unknown
-        };
-        NodeView { member: self.member(node, member), state, figures: report.ok().map(|report| figures(&report)) }
+        }
     }
 
     fn member(&self, node: NodeId, member: &control::Member) -> Member {
@@ -118,6 +133,7 @@ impl Cluster {
             zone: (!member.zone.is_empty()).then(|| member.zone.clone()),
             homes: self.table().map_or(0, |table| count(table.homes_of(node))),
             is_draining: self.control_state().draining().any(|draining| draining == node),
+            speaks: Speaks { min: member.versions.min.0, max: member.versions.max.0 },
         }
     }
 
@@ -141,7 +157,7 @@ impl Cluster {
 
     /// What keeps this node from serving as a part of the cluster, if anything does.
     pub(crate) fn trouble(&self) -> Option<String> {
-        if let Some(wrong) = self.removed().or_else(|| self.wrong_settings()) {
+        if let Some(wrong) = self.out_of_service().or_else(|| self.wrong_settings()) {
             return Some(wrong);
         }
         let View { trouble, misfit, .. } = View::clone(&self.view.borrow());
@@ -163,6 +179,8 @@ fn figures(report: &Report) -> NodeFigures {
             records: report.shortfalls.iter().map(|home| home.records).sum(),
             is_exact: report.shortfalls.iter().all(|home| home.exact),
         },
+        #[cfg(feature = "next")]
+        log_version: None,
     }
 }
 

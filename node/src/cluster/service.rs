@@ -1,6 +1,7 @@
 //! What this node does when another one calls it.
 //!
-//! It reads and writes this node's own store and nothing else: a call never leads to a call, but for a newer table.
+//! It reads and writes this node's own store and nothing else: a call never leads to a call, but for a newer table, and of a
+//! node that was removed, which nobody calls.
 
 use super::ask::{fetch, verdict};
 use super::replays::synced;
@@ -12,10 +13,10 @@ use model::set::SetSum;
 use model::{Envelope, Home, RecordId, Stamp};
 use proto::limits::{FETCH_IDS_MAX, MESSAGE_BYTES_FULL, PAGE_ELEMENTS_MAX};
 use proto::{
-    BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage, ElementsRequest, FetchReply,
-    FetchRequest, Found, GreetReply, GreetRequest, Held, HomeSum, ProposeReply, ProposeRequest, RaftReply, RaftRequest,
-    Reachable, Refusal, Report, ReportRequest, RootsReply, RootsRequest, ScanEnd, ScanPage, ScanRequest, StoreReply,
-    StoreRequest, TableReply, TableRequest, Verdict,
+    BequeathReply, BequeathRequest, BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage,
+    ElementsRequest, FetchReply, FetchRequest, Found, GreetReply, GreetRequest, Held, HomeSum, ProposeReply,
+    ProposeRequest, RaftReply, RaftRequest, Reachable, Refusal, Report, ReportRequest, RootsReply, RootsRequest,
+    ScanEnd, ScanPage, ScanRequest, StoreReply, StoreRequest, TableReply, TableRequest, Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,6 +67,17 @@ impl Service for Calls {
 
     async fn report(&self, _: Caller, _: ReportRequest) -> Result<Report, Refusal> {
         Ok(self.0.report())
+    }
+
+    #[cfg(feature = "next")]
+    async fn raised(&self, _: Caller, _: proto::RaisedRequest) -> Result<proto::RaisedReply, Refusal> {
+        Ok(proto::RaisedReply { version: self.0.version().map(|version| version.0) })
+    }
+
+    async fn bequeath(&self, caller: Caller, request: BequeathRequest) -> Result<BequeathReply, Refusal> {
+        let this = Arc::clone(&self.0);
+        let inherited = tokio::spawn(async move { this.inherit(caller.node, request).await });
+        inherited.await.unwrap_or_else(|_| Err(Refusal::Refused("the node is stopping".to_owned())))
     }
 
     async fn store(&self, caller: Caller, request: StoreRequest) -> Result<StoreReply, Refusal> {
@@ -119,13 +131,15 @@ impl Service for Calls {
         let since: BTreeMap<Home, Stamp> = request.homes.iter().map(|home| (home, self.0.since(home))).collect();
         let roots = self.0.close_and_sum(request.fence, request.homes.iter().collect()).await;
         let roots = roots.ok_or_else(|| Refusal::Refused("its homes cannot be summed now".to_owned()))?;
+        // Who goes by another table counts other owners: what it has in common with this node says nothing to it.
+        self.0.must_go_by(caller.epoch)?;
         let sums = self.0.health.frontier(|frontier| {
             let sum = |(home, sum): (Home, SetSum)| HomeSum {
                 home,
                 sum: sum.sum.to_le_bytes(),
                 count: sum.count,
                 stable: roots.stable.get(&home).copied(),
-                settled: frontier.settled_for(caller.node, home),
+                settled: frontier.settled(home),
                 since: since.get(&home).copied().unwrap_or(Stamp::ZERO),
             };
             roots.sums.into_iter().map(sum).collect()
@@ -209,6 +223,7 @@ impl Cluster {
             }
         }
         let _under_way = self.must_go_by(epoch)?;
+        self.must_take(role)?;
         if role == proto::Role::Owned {
             let home_of = |place: &usize| records.get(*place).map(|record| record.home);
             if let Some(home) = stored.iter().filter_map(home_of).find(|home| !self.keeps(*home)) {

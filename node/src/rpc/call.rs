@@ -11,7 +11,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tonic::{Response, Status};
 
@@ -29,6 +29,8 @@ pub(super) struct Road {
     pub(super) met: Met,
     /// The newest placement table that anybody named, if it is newer than this node's, and who named it.
     pub(super) heard: watch::Sender<Option<(Epoch, NodeId)>>,
+    /// Told when a call was refused for a reason that is for people: this node may have been removed.
+    pub(super) refused: Arc<Notify>,
 }
 
 impl Road {
@@ -77,6 +79,9 @@ impl Road {
         let error = refusal::error(status, &self.credentials);
         if let (CallError::StaleEpoch { theirs }, Some(to)) = (&error, self.to) {
             self.hear(*theirs, to);
+        }
+        if matches!(error, CallError::Refused(_)) {
+            self.refused.notify_one();
         }
         error
     }

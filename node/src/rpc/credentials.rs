@@ -6,14 +6,15 @@ use super::certificate::{Certificate, Met};
 use super::error::CallError;
 use super::roster::Roster;
 use super::service::Caller;
+use cluster::control::{Version, Versions};
 use cluster::membership::{ClusterKey, ClusterKeys};
 use cluster::{ClusterId, Epoch, NodeId, NodeKey};
 use model::set::SetKey;
-use proto::{Header, PROTOCOL, PROTOCOL_MAX, PROTOCOL_MIN, Refusal};
+use proto::{Header, Refusal};
 use rustls::ClientConfig;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 
@@ -30,7 +31,12 @@ pub struct Credentials {
     sets: [u8; 8],
     cluster: OnceLock<ClusterId>,
     epoch: AtomicU64,
+    speaks: Versions,
+    /// The active version, as far as it is known; 0 before any.
+    active: AtomicU16,
     roster: watch::Sender<Arc<Roster>>,
+    /// Who was a member once and is never one again.
+    removed: RwLock<BTreeSet<NodeId>>,
     certificate: Option<Certificate>,
 }
 
@@ -48,6 +54,8 @@ pub(super) enum Demand {
     Greeting,
     /// That it is in the same cluster and means this node.
     Member,
+    /// The same, of a node that was removed from the cluster.
+    Removed,
 }
 
 impl Credentials {
@@ -56,7 +64,18 @@ impl Credentials {
         let proofs = RwLock::new(Proofs::with(&keys.into()));
         let cluster = cluster.map(OnceLock::from).unwrap_or_default();
         let (roster, _) = watch::channel(Arc::default());
-        Self { node, proofs, sets: [0; 8], cluster, epoch: AtomicU64::new(0), roster, certificate: None }
+        Self {
+            node,
+            proofs,
+            sets: [0; 8],
+            cluster,
+            epoch: AtomicU64::new(0),
+            speaks: Versions::SHIPPED,
+            active: AtomicU16::new(0),
+            roster,
+            removed: RwLock::default(),
+            certificate: None,
+        }
     }
 
     /// The same, on a network where both sides of a connection show who they are.
@@ -70,6 +89,18 @@ impl Credentials {
     #[must_use]
     pub fn with_sets(self, key: &SetKey) -> Self {
         Self { sets: key.fingerprint(), ..self }
+    }
+
+    /// The same, of a node that speaks other versions than what is shipped.
+    #[must_use]
+    pub fn speaking(self, speaks: Versions) -> Self {
+        Self { speaks, ..self }
+    }
+
+    /// The versions that it speaks.
+    #[cfg(feature = "next")]
+    pub(super) fn speaks(&self) -> Versions {
+        self.speaks
     }
 
     /// From now on these are the cluster's keys.
@@ -102,6 +133,23 @@ impl Credentials {
         self.epoch.fetch_max(epoch.0, Ordering::AcqRel);
     }
 
+    /// This is the active version: nobody who speaks only older ones is heard from now on. Never goes back.
+    pub fn activate(&self, version: Version) {
+        self.active.fetch_max(version.0, Ordering::AcqRel);
+    }
+
+    /// Whether whose newest version is `theirs` is heard, and is to be answered.
+    fn hears(&self, theirs: u32) -> bool {
+        let active = Version(self.active.load(Ordering::Acquire));
+        u16::try_from(theirs).is_ok_and(|theirs| self.speaks.takes(Version(theirs), active))
+    }
+
+    /// What is told to whoever is not heard: the versions of which it has to speak one.
+    fn demands(&self) -> Refusal {
+        let oldest = self.speaks.min.0.max(self.active.load(Ordering::Acquire));
+        Refusal::WrongProtocol(u32::from(oldest.min(self.speaks.max.0)), u32::from(self.speaks.max.0))
+    }
+
     /// These founded the node's cluster: they belong to it until a control state says who does.
     pub fn introduce(&self, founders: impl IntoIterator<Item = NodeId>) {
         self.roster.send_if_modified(|known| {
@@ -125,6 +173,16 @@ impl Credentials {
         });
     }
 
+    /// These were members of the cluster once, and are never again.
+    pub fn set_removed(&self, removed: BTreeSet<NodeId>) {
+        *self.removed.write().unwrap_or_else(PoisonError::into_inner) = removed;
+    }
+
+    /// Whether a node was a member once and is never one again. That it is that node its key shows.
+    pub(super) fn was_removed(&self, node: NodeId) -> bool {
+        self.removed.read().unwrap_or_else(PoisonError::into_inner).contains(&node)
+    }
+
     /// Who belongs to the cluster, now and as it changes.
     pub(super) fn roster(&self) -> watch::Receiver<Arc<Roster>> {
         self.roster.subscribe()
@@ -132,6 +190,10 @@ impl Credentials {
 
     /// Whether a node belongs to the cluster, under the key that it showed.
     pub(super) fn belongs(&self, node: NodeId, key: Option<NodeKey>) -> bool {
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::RemovedNodeAccepted) && self.was_removed(node) {
+            return true;
+        }
         self.roster.borrow().has(node, key)
     }
 
@@ -153,7 +215,7 @@ impl Credentials {
             from: self.node.0,
             to: to.map_or(0, |to| to.0),
             epoch: self.epoch().0,
-            protocol: PROTOCOL,
+            protocol: u32::from(self.speaks.max.0),
             proof: [0; 16],
         };
         let proof = self.proof(&header, &self.proofs().key);
@@ -162,7 +224,7 @@ impl Credentials {
 
     /// A header that tells nothing: for whoever has not shown that it holds the key.
     pub(super) fn blank_header(&self) -> Header {
-        let (from, protocol) = (self.node.0, PROTOCOL);
+        let (from, protocol) = (self.node.0, u32::from(self.speaks.max.0));
         Header { cluster: NO_CLUSTER, from, to: 0, epoch: 0, protocol, proof: [0; 16] }
     }
 
@@ -193,8 +255,8 @@ impl Credentials {
 
     /// Judges the header of a call, whose sender has shown `key`. Whether that one belongs to the cluster is not judged.
     pub(super) fn admit(&self, header: &Header, demand: Demand, key: Option<NodeKey>) -> Result<Caller, Refusal> {
-        if !(PROTOCOL_MIN..=PROTOCOL_MAX).contains(&header.protocol) {
-            return Err(Refusal::WrongProtocol(PROTOCOL_MIN, PROTOCOL_MAX));
+        if !self.hears(header.protocol) {
+            return Err(self.demands());
         }
         if !self.is_proven(header) {
             return Err(Refusal::WrongKey);
@@ -204,7 +266,7 @@ impl Credentials {
         {
             return Err(Refusal::Refused(format!("the certificate is that of node {}", key.node())));
         }
-        if header.to != self.node.0 && (header.to != 0 || demand == Demand::Member) {
+        if header.to != self.node.0 && (header.to != 0 || demand != Demand::Greeting) {
             return Err(Refusal::WrongReceiver(self.node.0));
         }
         let (theirs, ours) = (header.cluster, self.cluster().map_or(NO_CLUSTER, |cluster| cluster.0));
@@ -213,7 +275,7 @@ impl Credentials {
             return Err(Refusal::WrongCluster(ours));
         }
         // A greeting may be to oneself: whether the sender is this process is seen from its generation.
-        if header.from == self.node.0 && demand == Demand::Member {
+        if header.from == self.node.0 && demand != Demand::Greeting {
             let twice = format!("two nodes have the id {}: give one of them a data folder of its own", self.node);
             return Err(Refusal::Refused(twice));
         }
@@ -222,7 +284,7 @@ impl Credentials {
 
     /// Judges the header of an answer from `from`, or from whoever was asked.
     pub(super) fn accept(&self, header: &Header, from: Option<NodeId>, demand: Demand) -> Result<(), CallError> {
-        if !(PROTOCOL_MIN..=PROTOCOL_MAX).contains(&header.protocol) {
+        if !self.hears(header.protocol) {
             return Err(CallError::WrongProtocol { min: header.protocol, max: header.protocol });
         }
         if !self.is_proven(header) {
@@ -232,7 +294,7 @@ impl Credentials {
             return Err(CallError::WrongNode { theirs: NodeId(header.from) });
         }
         let ours = self.cluster().map_or(NO_CLUSTER, |cluster| cluster.0);
-        if demand == Demand::Member && header.cluster != ours {
+        if demand != Demand::Greeting && header.cluster != ours {
             return Err(CallError::of_cluster(header.cluster));
         }
         Ok(())
@@ -311,6 +373,23 @@ mod tests {
         let early = fresh(B).admit(&member(A).header(Some(B)), Demand::Member, None);
         assert_eq!(early, Err(Refusal::WrongCluster(NO_CLUSTER)));
         assert!(fresh(B).admit(&fresh(A).header(Some(B)), Demand::Member, None).is_err());
+    }
+
+    #[test]
+    fn whoever_speaks_only_older_versions_than_the_active_is_told_which_to_speak() {
+        let speaking = |node, max| member(node).speaking(Versions::up_to(Version(max)));
+        let (old, new) = (speaking(A, 1), speaking(B, 2));
+        assert!(new.admit(&old.header(Some(B)), Demand::Member, None).is_ok());
+        assert!(old.admit(&new.header(Some(A)), Demand::Member, None).is_ok());
+        new.activate(Version(2));
+        for demand in [Demand::Member, Demand::Greeting] {
+            assert_eq!(new.admit(&old.header(Some(B)), demand, None), Err(Refusal::WrongProtocol(2, 2)));
+            assert!(matches!(new.accept(&old.header(Some(B)), Some(A), demand), Err(CallError::WrongProtocol { .. })));
+        }
+        assert!(old.admit(&new.header(Some(A)), Demand::Member, None).is_ok(), "from them it learns of the activation");
+        let away = speaking(A, 2);
+        assert!(new.admit(&away.header(Some(B)), Demand::Member, None).is_ok(), "who missed it and speaks it is heard");
+        assert_eq!(old.admit(&speaking(B, 3).header(Some(A)), Demand::Member, None), Err(Refusal::WrongProtocol(1, 1)));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use super::credentials::{Credentials, Demand};
 use super::refusal::status;
 use super::service::{Caller, Service};
 use super::sink::{Page, Sink};
+#[cfg(feature = "next")]
+use cluster::control::Version;
 use cluster::{NodeId, NodeKey};
 use proto::wire::{control_server::Control, data_server::Data, raft_server::Raft};
 use proto::{Header, Malformed, Message, Refusal, wire};
@@ -27,6 +29,8 @@ const CONTROL_CALLS_MAX: usize = 128;
 const DATA_CALLS_MAX: usize = 256;
 /// The most streams at once.
 const STREAMS_MAX: usize = 64;
+/// The most calls at once of nodes that were removed.
+const BEQUESTS_MAX: usize = 2;
 /// The most callers at once for whose sake a newer control state is looked for, since they are not known.
 const STRANGERS_MAX: usize = 4;
 /// When to come again after there was too much to do.
@@ -44,6 +48,7 @@ struct Inside<S> {
     control: Arc<Semaphore>,
     data: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    bequests: Arc<Semaphore>,
     strangers: Semaphore,
 }
 
@@ -72,8 +77,15 @@ impl<S: Service> Door<S> {
             control: places(CONTROL_CALLS_MAX),
             data: places(DATA_CALLS_MAX),
             streams: places(STREAMS_MAX),
+            bequests: places(BEQUESTS_MAX),
             strangers: Semaphore::new(STRANGERS_MAX),
         }))
+    }
+
+    /// Whether the node speaks this version.
+    #[cfg(feature = "next")]
+    pub(super) fn speaks(&self, version: u16) -> bool {
+        self.0.credentials.speaks().speak(Version(version))
     }
 
     /// Judges and opens what came in.
@@ -98,6 +110,9 @@ impl<S: Service> Door<S> {
         };
         let answer = credentials.header(Some(from.node));
         let refused = |refusal| status(refusal, &answer);
+        if demand == Demand::Removed && !credentials.was_removed(from.node) {
+            return Err(refused(Refusal::Refused(format!("node {} was not removed from this cluster", from.node))));
+        }
         if demand == Demand::Member && !self.knows(from).await {
             let text = format!("node {} is not a member of this cluster: it was removed, or has not joined", from.node);
             return Err(refused(Refusal::Refused(text)));
@@ -241,6 +256,20 @@ impl<S: Service> Control for Door<S> {
     async fn report(&self, request: Request<wire::ReportRequest>) -> Answer<wire::ReportReply> {
         let guest = self.admit(request, Demand::Member, &self.0.control).await?;
         self.answer(guest, S::report).await
+    }
+
+    async fn bequeath(&self, request: Request<wire::BequeathRequest>) -> Answer<wire::BequeathReply> {
+        let guest = self.admit(request, Demand::Removed, &self.0.bequests).await?;
+        self.answer(guest, S::bequeath).await
+    }
+}
+
+#[cfg(feature = "next")]
+#[tonic::async_trait]
+impl<S: Service> wire::next::next_server::Next for Door<S> {
+    async fn raised(&self, request: Request<wire::next::RaisedRequest>) -> Answer<wire::next::RaisedReply> {
+        let guest = self.admit(request, Demand::Member, &self.0.control).await?;
+        self.answer(guest, S::raised).await
     }
 }
 

@@ -39,8 +39,8 @@ pub enum CallError {
         /// Who listens.
         theirs: NodeId,
     },
-    /// The receiver speaks other versions of the protocol. One of the two is to be upgraded.
-    #[error("the receiver speaks protocol versions {min} to {max}")]
+    /// The receiver takes other versions of formats and protocol. One of the two is to be upgraded.
+    #[error("the receiver takes versions {min} to {max} of the protocol: run a release that speaks one of them")]
     WrongProtocol {
         /// The oldest.
         min: u32,

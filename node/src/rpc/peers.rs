@@ -16,18 +16,21 @@ use cluster::{Epoch, NodeId, NodeKey};
 use proto::limits::MESSAGE_BYTES_MAX;
 use proto::wire::control_client::ControlClient;
 use proto::wire::data_client::DataClient;
+#[cfg(feature = "next")]
+use proto::wire::next::next_client::NextClient;
 use proto::wire::raft_client::RaftClient;
 use proto::{
-    BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, ElementsPage, ElementsRequest, FetchReply, FetchRequest,
-    GreetReply, GreetRequest, Message, ProposeReply, ProposeRequest, RaftReply, RaftRequest, Record, Report,
-    ReportRequest, Role, RootsReply, RootsRequest, ScanPage, ScanRequest, StoreReply, TableReply, TableRequest,
+    BequeathReply, BequeathRequest, Bequest, BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, ElementsPage,
+    ElementsRequest, FetchReply, FetchRequest, GreetReply, GreetRequest, Message, ProposeReply, ProposeRequest,
+    RaftReply, RaftRequest, Record, Report, ReportRequest, Role, RootsReply, RootsRequest, ScanPage, ScanRequest,
+    StoreReply, TableReply, TableRequest,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
@@ -42,6 +45,7 @@ struct Shared {
     credentials: Arc<Credentials>,
     known: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
     heard: watch::Sender<Option<(Epoch, NodeId)>>,
+    refused: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -58,7 +62,8 @@ impl Peers {
     /// Nobody yet. Calls are made through `world` under `credentials`.
     pub fn new(world: &World, credentials: Arc<Credentials>) -> Self {
         let (heard, _) = watch::channel(None);
-        Self(Arc::new(Shared { world: world.clone(), credentials, known: RwLock::default(), heard }))
+        let (known, refused) = (RwLock::default(), Arc::default());
+        Self(Arc::new(Shared { world: world.clone(), credentials, known, heard, refused }))
     }
 
     /// Node `node` is called at `address` from now on. Calls under way go on to where they began.
@@ -92,6 +97,11 @@ impl Peers {
     /// The newest placement table that another node named, and who, when that is newer than what this node knew then.
     pub fn newer_table(&self) -> watch::Receiver<Option<(Epoch, NodeId)>> {
         self.0.heard.subscribe()
+    }
+
+    /// Returns when a call was refused for a reason that is for people, now or since this was asked last.
+    pub async fn refused(&self) {
+        self.0.refused.notified().await;
     }
 
     /// Asks who listens at `address`, on a connection of its own.
@@ -181,6 +191,48 @@ impl Peers {
             async move { client.report(wire).await }
         };
         peer.road.ask("report", Demand::Member, deadline, ReportRequest, send).await
+    }
+
+    /// Asks which version a node's log was raised to. A node that does not speak [`proto::RaisedRequest::SINCE`] has no such call.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
+    #[cfg(feature = "next")]
+    pub async fn raised(&self, to: NodeId, deadline: Duration) -> Result<proto::RaisedReply, CallError> {
+        let peer = self.peer(to)?;
+        let send = |wire| {
+            let mut client = NextClient::new(peer.lines.control.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+            async move { client.raised(wire).await }
+        };
+        peer.road.ask("raised", Demand::Member, deadline, proto::RaisedRequest, send).await
+    }
+
+    /// Names what this node holds, which was removed, to a member, or brings it. An answer has as many as were named or brought.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
+    pub async fn bequeath(
+        &self,
+        to: NodeId,
+        request: BequeathRequest,
+        deadline: Duration,
+    ) -> Result<BequeathReply, CallError> {
+        let peer = self.peer(to)?;
+        let asked = match &request.what {
+            Bequest::Ids(ids) => ids.len(),
+            Bequest::Records(records) => records.len(),
+        };
+        let send = |wire| {
+            let mut client = control(&peer.lines.control);
+            async move { client.bequeath(wire).await }
+        };
+        let reply: BequeathReply = peer.road.ask("bequeath", Demand::Removed, deadline, request, send).await?;
+        match reply.safe.len() {
+            found if found == asked => Ok(reply),
+            found => Err(CallError::Malformed(format!("{found} answers on {asked} records"))),
+        }
     }
 
     /// Has a node sync records, at least one, which were routed by the table of `epoch`: a node that goes by another one
@@ -333,6 +385,7 @@ impl Peers {
             routed_by: None,
             met: Met::default(),
             heard: self.0.heard.clone(),
+            refused: Arc::clone(&self.0.refused),
         }
     }
 

@@ -53,13 +53,14 @@ impl Sealed {
         Self { acceptor, members, strangers, credentials, handshakes, guests, refused }
     }
 
-    /// What is served to whoever showed `key`: what members are or what strangers are, as it stands at each call.
+    /// What is served to whoever showed `key`: what members are or what strangers are, as it stands at each call. Who was
+    /// removed stays no longer than a stranger, and may bring records.
     fn services(&self, key: NodeKey) -> Router {
         let (credentials, members, strangers) =
             (Arc::clone(&self.credentials), self.members.clone(), self.strangers.clone());
         let services = tower::service_fn(move |call| {
-            let belongs = credentials.belongs(key.node(), Some(key));
-            if belongs { members.clone() } else { strangers.clone() }.oneshot(call)
+            let is_heard = credentials.belongs(key.node(), Some(key)) || credentials.was_removed(key.node());
+            if is_heard { members.clone() } else { strangers.clone() }.oneshot(call)
         });
         Router::new().fallback_service(services).layer(Extension(key))
     }

@@ -18,7 +18,10 @@ pub(super) fn status(refusal: Refusal, header: &Header) -> Status {
             (Code::PermissionDenied, text.to_owned())
         }
         Refusal::WrongReceiver(node) => (Code::FailedPrecondition, format!("this is node {}", NodeId(*node))),
-        Refusal::WrongProtocol(min, max) => (Code::Unimplemented, format!("protocol versions {min} to {max}")),
+        Refusal::WrongProtocol(min, max) => (
+            Code::Unimplemented,
+            format!("this node takes versions {min} to {max} of the protocol: run a release that speaks one of them"),
+        ),
         Refusal::Overloaded(ms) => (Code::ResourceExhausted, format!("overloaded: try again in {ms} ms")),
         Refusal::Refused(text) => (Code::FailedPrecondition, text.clone()),
         Refusal::Malformed(text) => (Code::InvalidArgument, text.clone()),

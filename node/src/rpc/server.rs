@@ -14,6 +14,8 @@ use prometheus::IntCounterVec;
 use proto::limits::MESSAGE_BYTES_MAX;
 use proto::wire::control_server::ControlServer;
 use proto::wire::data_server::DataServer;
+#[cfg(feature = "next")]
+use proto::wire::next::next_server::NextServer;
 use proto::wire::raft_server::RaftServer;
 use std::future::Future;
 use std::io;
@@ -87,10 +89,16 @@ impl Server {
 
 /// The services behind a door, for messages up to a length.
 fn router<S: Service>(door: &Door<S>, message_bytes_max: usize) -> Router {
-    Routes::new(RaftServer::new(door.clone()).max_decoding_message_size(message_bytes_max))
+    let routes = Routes::new(RaftServer::new(door.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(ControlServer::new(door.clone()).max_decoding_message_size(message_bytes_max))
-        .add_service(DataServer::new(door.clone()).max_decoding_message_size(message_bytes_max))
-        .into_axum_router()
+        .add_service(DataServer::new(door.clone()).max_decoding_message_size(message_bytes_max));
+    // A build that does not speak the version has no such service, and says so.
+    #[cfg(feature = "next")]
+    let routes = match door.speaks(proto::RaisedRequest::SINCE) {
+        true => routes.add_service(NextServer::new(door.clone()).max_decoding_message_size(message_bytes_max)),
+        false => routes,
+    };
+    routes.into_axum_router()
 }
 
 /// HTTP/2 alone, without a date: nobody reads it, and it would be the machine's.

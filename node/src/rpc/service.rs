@@ -3,9 +3,10 @@
 use super::sink::Sink;
 use cluster::{Epoch, NodeId, NodeKey};
 use proto::{
-    BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, ElementsPage, ElementsRequest, FetchReply, FetchRequest,
-    GreetReply, GreetRequest, ProposeReply, ProposeRequest, RaftReply, RaftRequest, Refusal, Report, ReportRequest,
-    RootsReply, RootsRequest, ScanPage, ScanRequest, StoreReply, StoreRequest, TableReply, TableRequest,
+    BequeathReply, BequeathRequest, BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, ElementsPage,
+    ElementsRequest, FetchReply, FetchRequest, GreetReply, GreetRequest, ProposeReply, ProposeRequest, RaftReply,
+    RaftRequest, Refusal, Report, ReportRequest, RootsReply, RootsRequest, ScanPage, ScanRequest, StoreReply,
+    StoreRequest, TableReply, TableRequest,
 };
 use std::future::Future;
 
@@ -22,7 +23,8 @@ pub struct Caller {
 
 /// Answers the calls of other nodes.
 ///
-/// What arrives here is well-formed, comes from a member of this cluster (a greeting: from whoever holds its key), is meant
+/// What arrives here is well-formed, comes from a member of this cluster (a greeting: from whoever holds its key; a bequest: from a node that was
+/// removed), is meant
 /// for this node, and, on the calls for data, both know the same placement table. Any future may be dropped before its end,
 /// when the caller has gone: what must not be left half done is to be given to a task of its own.
 pub trait Service: Send + Sync + 'static {
@@ -49,6 +51,21 @@ pub trait Service: Send + Sync + 'static {
 
     /// Says how this node does.
     fn report(&self, caller: Caller, request: ReportRequest) -> impl Future<Output = Result<Report, Refusal>> + Send;
+
+    /// Takes over what a node holds that was removed.
+    fn bequeath(
+        &self,
+        caller: Caller,
+        request: BequeathRequest,
+    ) -> impl Future<Output = Result<BequeathReply, Refusal>> + Send;
+
+    /// Says which version this node's log was raised to.
+    #[cfg(feature = "next")]
+    fn raised(
+        &self,
+        caller: Caller,
+        request: proto::RaisedRequest,
+    ) -> impl Future<Output = Result<proto::RaisedReply, Refusal>> + Send;
 
     /// Syncs records, and answers after that, a verdict for each.
     fn store(&self, caller: Caller, request: StoreRequest) -> impl Future<Output = Result<StoreReply, Refusal>> + Send;

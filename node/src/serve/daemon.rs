@@ -101,8 +101,17 @@ impl Daemon {
 ///
 /// [`Failure::Failed`] if it could not start, or had to stop because its disk failed.
 pub fn serve(settings: Settings) -> Result<(), Failure> {
+    serve_in(settings, World::machine())
+}
+
+/// [`serve`] in another world: as another build, for instance.
+///
+/// # Errors
+///
+/// As [`serve`].
+pub fn serve_in(settings: Settings, world: World) -> Result<(), Failure> {
     start_logging(&settings)?;
-    let node = Daemon::start(&settings).map_err(|error| Failure::of("the node did not start", &error))?;
+    let node = Daemon::start_in(&settings, world).map_err(|error| Failure::of("the node did not start", &error))?;
     let wait_for_the_end = node.end().map_err(|error| Failure::of("signals cannot be had", &error))?;
     let mut out = io::stdout().lock();
     writeln!(out, "StemeDB {} node {}", env!("CARGO_PKG_VERSION"), node.name())?;

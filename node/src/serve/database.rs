@@ -9,8 +9,8 @@ use super::writer::{Job, WriterQueue};
 use crate::cluster::{Cluster, told};
 use api::database::{
     Change, ChangeError, Changed, Compaction, Database, EraseError, Erasure, Export, ExportPosition, Identity,
-    NodeView, Observation, Page, Part, Pending, QueryPlan, ReadError, Receipt, RecordError, Status, Stored,
-    SubmitError, SubmitTerms,
+    NodeView, Observation, Page, Part, Pending, QueryPlan, ReadError, Receipt, RecordError, Speaks, Status, Stored,
+    SubmitError, SubmitTerms, Versions,
 };
 use model::record::Subject;
 use model::{Envelope, RecordId};
@@ -150,6 +150,14 @@ impl Database for Shared {
 
     fn identity(&self) -> Identity {
         self.0.identity.clone()
+    }
+
+    fn versions(&self) -> Versions {
+        let speaks = self.0.cluster.speaks;
+        Versions {
+            speaks: Speaks { min: speaks.min.0, max: speaks.max.0 },
+            active: self.0.cluster.version().map(|version| version.0),
+        }
     }
 
     fn readiness(&self) -> Vec<Part> {

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
+use std::sync::atomic::AtomicU16;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -123,7 +124,8 @@ impl Doors {
         let me = identity.node_key().node();
         let founded = kept.cluster();
         let keys = key.keys();
-        let mut credentials = Credentials::new(me, keys.clone(), founded).with_sets(&key.set_key());
+        let mut credentials =
+            Credentials::new(me, keys.clone(), founded).with_sets(&key.set_key()).speaking(world.speaks);
         if world.network.is_open() {
             credentials = credentials.sealed(Certificate::of(identity, &world.clock)?);
         }
@@ -154,10 +156,13 @@ impl Doors {
         let mut tasks = JoinSet::new();
         tasks.spawn(server.serve(Arc::new(Calls(Arc::clone(&cluster))), server_credentials, refused, stop));
         tasks.spawn(cluster::watch_gossip(Arc::clone(&cluster), gossip.view(), told));
-        tasks.spawn(cluster::close(Arc::clone(&cluster)));
-        tasks.spawn(cluster::repair(Arc::clone(&cluster), jitter(world)?));
-        tasks.spawn(cluster::replay(Arc::clone(&cluster)));
-        tasks.spawn(cluster::hand_over(Arc::clone(&cluster)));
+        tasks.spawn(cluster::go_by(Arc::clone(&cluster)));
+        let jitter = jitter(world)?;
+        tasks.spawn(member_only(Arc::clone(&cluster), cluster::close));
+        tasks.spawn(member_only(Arc::clone(&cluster), move |cluster| cluster::repair(cluster, jitter)));
+        tasks.spawn(member_only(Arc::clone(&cluster), cluster::replay));
+        tasks.spawn(member_only(Arc::clone(&cluster), cluster::hand_over));
+        tasks.spawn(cluster::bequeath(Arc::clone(&cluster)));
         let expect = settings.bootstrap_expect.map_or(0, |expect| usize::try_from(expect).unwrap_or(usize::MAX));
         let life = Life {
             cluster: Arc::clone(&cluster),
@@ -170,6 +175,15 @@ impl Doors {
         };
         tasks.spawn(life.live());
         Ok(Joined { cluster, tasks, lock: Some(lock) })
+    }
+}
+
+/// Does what a node does until it is removed.
+async fn member_only<F: Future<Output = ()>>(cluster: Arc<Cluster>, work: impl FnOnce(Arc<Cluster>) -> F) {
+    tokio::select! {
+        biased;
+        () = cluster.until_removed() => {}
+        () = work(Arc::clone(&cluster)) => {}
     }
 }
 
@@ -195,7 +209,9 @@ pub(super) fn alone(parts: Parts<'_>, clients: SocketAddr) -> Result<Joined, Sta
     }
     cluster.learn(Arc::new(state));
     cluster.standing.send_replace(Standing::Founded(List::new([me].into()).cluster()));
-    Ok(Joined { cluster, tasks: JoinSet::new(), lock: None })
+    let mut tasks = JoinSet::new();
+    tasks.spawn(cluster::go_by(Arc::clone(&cluster)));
+    Ok(Joined { cluster, tasks, lock: None })
 }
 
 fn assemble(
@@ -211,6 +227,8 @@ fn assemble(
     Arc::new(Cluster {
         me,
         key,
+        speaks: world.speaks,
+        goes_by: AtomicU16::new(0),
         generation: Generation(world.clock.wall_ms()),
         local,
         peers,

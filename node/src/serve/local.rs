@@ -97,6 +97,13 @@ impl Local {
         }
     }
 
+    /// Raises the log to a version of the formats, durably; to ask again is harmless.
+    pub(crate) async fn raise_version(&self, version: u16) -> Result<(), SubmitError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Job::RaiseVersion { version, reply }).await?;
+        done.await.or(Err(stopping()))?
+    }
+
     /// As many stamps as asked for, ascending.
     pub(crate) async fn stamps(&self, count: usize) -> Result<Vec<Stamp>, SubmitError> {
         let mut stamps = Vec::with_capacity(count);

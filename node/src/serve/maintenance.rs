@@ -1,9 +1,11 @@
 //! What a node does beside answering: preparing segments, rebuilding and checking the index, scrubbing, compacting,
-//! measuring its folders. Bounded steps, one after the other; it never holds up a write for longer than one step.
+//! measuring its folders. Bounded steps, one after the other; it never holds up a write for longer than one step, and rests
+//! between them unless the node can answer nothing before they are done.
 
 use super::state::NodeState;
 use super::writer::Job;
 use crate::world::Workers;
+use ::cluster::reconcile::pace::REST;
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,12 +42,18 @@ impl Caretaker {
     /// Works until the writer is gone.
     pub(super) async fn work(mut self, mut spares: Receiver<SpareJob>) {
         let mut period: u64 = 0;
-        let mut busy = true; // a rebuild begun while opening goes on at once
+        let mut pause = Duration::ZERO; // a rebuild begun while opening goes on at once
         loop {
-            match next(&mut spares, busy).await {
+            match next(&mut spares, pause).await {
                 Next::Prepare(job) => prepare(&job),
                 Next::Look => {
-                    busy = self.step();
+                    let began = self.state.clock.monotonic();
+                    let busy = self.step();
+                    pause = match busy {
+                        true if self.maintenance.is_urgent() => Duration::ZERO,
+                        true => self.state.clock.monotonic().saturating_sub(began) * REST,
+                        false => PERIOD,
+                    };
                     period += u64::from(!busy);
                     if !busy {
                         self.round(period);
@@ -130,9 +138,9 @@ enum Next {
     End,
 }
 
-/// Waits for the writer to ask for something, if there is nothing else to do for as long as a period.
-async fn next(spares: &mut Receiver<SpareJob>, busy: bool) -> Next {
-    if busy {
+/// Waits for the writer to ask for something, but no longer than for this pause.
+async fn next(spares: &mut Receiver<SpareJob>, pause: Duration) -> Next {
+    if pause.is_zero() {
         tokio::task::yield_now().await; // in place, others want their turn
         return match spares.try_recv() {
             Ok(job) => Next::Prepare(job),
@@ -140,7 +148,7 @@ async fn next(spares: &mut Receiver<SpareJob>, busy: bool) -> Next {
             Err(TryRecvError::Disconnected) => Next::End,
         };
     }
-    match tokio::time::timeout(PERIOD, spares.recv()).await {
+    match tokio::time::timeout(pause, spares.recv()).await {
         Ok(Some(job)) => Next::Prepare(job),
         Ok(None) => Next::End,
         Err(_) => Next::Look,

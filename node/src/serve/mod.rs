@@ -23,7 +23,7 @@ mod state;
 mod verify;
 mod writer;
 
-pub use daemon::{Daemon, serve};
+pub use daemon::{Daemon, serve, serve_in};
 pub use verify::verify;
 
 use crate::advertise::UnknownHost;

@@ -29,7 +29,7 @@ pub(super) fn setup(
         wal_dir: settings.wal_folder(),
         db_dir: settings.db_folder(),
         engine: world.engine.unwrap_or_else(|| engine(settings.index_engine)),
-        settings: store_settings(settings),
+        settings: store_settings(settings, world.speaks.max.0),
         store_id_seed,
         set_key,
         wall_ms: world.clock.wall_ms(),
@@ -49,9 +49,10 @@ fn engine(setting: Engine) -> storage::index::Engine {
 }
 
 /// The part of the settings that the store wants. Their limits were checked when they were read.
-fn store_settings(settings: &Settings) -> store::Settings {
+fn store_settings(settings: &Settings, version_max: u16) -> store::Settings {
     let log = storage::log::Settings {
         segment_bytes_max: u32::try_from(settings.log_segment_bytes_max).unwrap_or(u32::MAX),
+        version_max,
         ..storage::log::Settings::default()
     };
     store::Settings {

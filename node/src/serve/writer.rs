@@ -47,6 +47,8 @@ pub(super) enum Job {
     Reserve { reply: oneshot::Sender<Result<(), SubmitError>> },
     /// Let the store close what lies at or before this.
     RaiseCeiling { until: Stamp, reply: oneshot::Sender<()> },
+    /// Raise the log to a version of the formats.
+    RaiseVersion { version: u16, reply: oneshot::Sender<Result<(), SubmitError>> },
     /// Erase the body of a record.
     Erase { id: RecordId, reply: oneshot::Sender<Result<Erasure, EraseError>> },
     /// Begin a new segment, so that everything before it can be compacted.
@@ -129,6 +131,13 @@ impl Writer {
                     self.raise_ceiling(until);
                     self.workers.settle().await;
                     reply.send(()).ok(); // nobody waits: it is asked for again
+                }
+                Job::RaiseVersion { version, reply } => {
+                    self.commit(&mut waiting).await;
+                    let raised = self.appender.raise_version(version);
+                    self.note(raised.as_ref().err());
+                    self.workers.settle().await;
+                    reply.send(raised.map_err(|error| refused(&error))).ok(); // nobody waits: it is asked for again
                 }
                 Job::Erase { id, reply } => {
                     self.commit(&mut waiting).await;

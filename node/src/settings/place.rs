@@ -106,6 +106,11 @@ impl Readable for Host {
 pub struct Zone(String);
 
 impl Zone {
+    /// The zone that `text` names: letters, digits, dots, dashes and underscores.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_word(text, NAME_BYTES_MAX).then(|| Self(text.to_owned()))
+    }
+
     /// Its name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -116,7 +121,7 @@ impl Readable for Zone {
     const BLANK: Self = Self(String::new());
 
     fn read(text: &str, _kind: Kind) -> Option<Self> {
-        is_word(text, NAME_BYTES_MAX).then(|| Self(text.to_owned()))
+        Self::parse(text)
     }
 
     fn show(&self, _kind: Kind) -> String {

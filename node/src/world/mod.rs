@@ -16,6 +16,7 @@ pub use sockets::Sockets;
 pub use workers::{Broken, Pace, Worker, Workers};
 
 use crate::clock::{Clock, SystemClock};
+use ::cluster::control::Versions;
 use std::sync::Arc;
 use storage::disk::{Disk, StdDisk};
 use storage::index::Engine;
@@ -37,6 +38,8 @@ pub struct World {
     pub workers: Workers,
     /// The index engine, whatever the settings say: a simulation keeps its index in memory.
     pub engine: Option<Engine>,
+    /// The versions of formats and protocol that the node speaks: those of its build, unless it plays another one.
+    pub speaks: Versions,
 }
 
 impl World {
@@ -50,6 +53,7 @@ impl World {
             entropy: Arc::new(SystemEntropy),
             workers: Workers::Threads,
             engine: None,
+            speaks: Versions::SHIPPED,
         }
     }
 }

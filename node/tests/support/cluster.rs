@@ -1,8 +1,9 @@
-//! A real cluster for tests: processes of the built program on loopback, each with files of its own.
+//! A real cluster for tests: processes of the built program on loopback, or each on a host of its own, with files of their own.
 //!
 //! Its ports are found by binding them and letting go again. They lie below those that the system hands out by itself, so
 //! that nothing takes the port of a node that is down; if another program was faster, all begins anew on other ports.
 
+use super::fabric::{self, CLIENTS, Fabric, GOSSIP, OPERATORS, RPC};
 use node::cli::client::Client;
 use node::cli::demo::{Ground, Place, Process};
 use node::cli::stop::Stop;
@@ -11,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -35,6 +36,9 @@ pub struct Cluster {
     places: Vec<Place>,
     variables: Vec<Vec<(&'static str, String)>>,
     running: Vec<Option<Process>>,
+    /// Where the nodes are on hosts of their own.
+    fabric: Option<Fabric>,
+    programs: Vec<PathBuf>,
     /// Of the client listeners, by node.
     pub clients: Vec<Client>,
     /// Of the admin listeners, by node.
@@ -46,17 +50,68 @@ impl Cluster {
     pub fn start(nodes: usize) -> Self {
         for _ in 0..TRIES {
             let mut cluster = Self::prepare(nodes);
-            (0..nodes).for_each(|node| cluster.run(node));
-            let mut taken = false;
-            until("the nodes are one cluster", || {
-                taken = (0..nodes).any(|node| cluster.said(node).contains("cannot listen on"));
-                if taken { Ok(()) } else { cluster.whole() }
-            });
-            if !taken {
+            if cluster.found() {
                 return cluster;
             }
         }
         panic!("other programs take every port");
+    }
+
+    /// Starts so many nodes, each on a host of its own, and waits until they are one cluster.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Fabric::new`].
+    pub fn start_on_hosts(nodes: usize) -> std::io::Result<Self> {
+        let fabric = Fabric::new(nodes)?;
+        let folder = tempfile::tempdir()?;
+        // Of these places only the folders count: on its host every node has the same ports.
+        let ground = Ground::prepare(Some(&folder.path().join("nodes")), Some(CLIENTS), nodes).unwrap();
+        let places = ground.places().to_vec();
+        let at = |node, port| SocketAddr::new(fabric::address(node), port).to_string();
+        let seeds: Vec<_> = (0..nodes).map(|node| at(node, GOSSIP)).collect();
+        let variables = |(node, place)| {
+            let mut variables = ground.variables(place);
+            let own = [
+                ("STEMEDB_BIND_ADDR", at(node, CLIENTS)),
+                ("STEMEDB_ADMIN_ADDR", at(node, OPERATORS)),
+                ("STEMEDB_RPC_ADDR", at(node, RPC)),
+                ("STEMEDB_GOSSIP_ADDR", at(node, GOSSIP)),
+                ("STEMEDB_SEEDS", seeds.join(",")),
+            ];
+            variables.retain(|(name, _)| own.iter().all(|(own, _)| own != name));
+            variables.into_iter().chain(own).collect()
+        };
+        let door = |node, port| Client::new(&format!("http://{}", fabric.door(node, port))).unwrap();
+        let mut cluster = Self {
+            variables: places.iter().enumerate().map(variables).collect(),
+            running: places.iter().map(|_| None).collect(),
+            programs: vec![env!("CARGO_BIN_EXE_stemedb").into(); nodes],
+            clients: (0..nodes).map(|node| door(node, CLIENTS)).collect(),
+            admins: (0..nodes).map(|node| door(node, OPERATORS)).collect(),
+            fabric: Some(fabric),
+            places,
+            folder,
+        };
+        assert!(cluster.found(), "nobody else is on these hosts");
+        Ok(cluster)
+    }
+
+    /// What is between the hosts.
+    pub fn fabric(&self) -> &Fabric {
+        self.fabric.as_ref().unwrap()
+    }
+
+    /// Starts all nodes and waits until they are one cluster; whether no other program has one of their ports.
+    fn found(&mut self) -> bool {
+        let nodes = 0..self.places.len();
+        nodes.clone().for_each(|node| self.run(node));
+        let mut taken = false;
+        until("the nodes are one cluster", || {
+            taken = nodes.clone().any(|node| self.said(node).contains("cannot listen on"));
+            if taken { Ok(()) } else { self.whole() }
+        });
+        !taken
     }
 
     /// Places for so many nodes, none of which runs yet.
@@ -69,8 +124,10 @@ impl Cluster {
         Self {
             variables: places.iter().map(|place| ground.variables(place)).collect(),
             running: places.iter().map(|_| None).collect(),
+            programs: vec![env!("CARGO_BIN_EXE_stemedb").into(); places.len()],
             clients: places.iter().map(|place| client(place.url())).collect(),
             admins: places.iter().map(|place| client(place.admin_url())).collect(),
+            fabric: None,
             places,
             folder,
         }
@@ -94,8 +151,26 @@ impl Cluster {
 
     /// Starts the process of a node that does not run.
     pub fn run(&mut self, node: usize) {
-        let program = Path::new(env!("CARGO_BIN_EXE_stemedb"));
-        self.running[node] = Some(Process::start(program, &self.places[node], &self.variables[node]).unwrap());
+        let (place, variables) = (self.places[node].clone(), self.variables[node].clone());
+        let program = self.programs[node].clone();
+        let start = move || Process::start(&program, &place, &variables).unwrap();
+        let process = match &self.fabric {
+            Some(fabric) => fabric.on(node, start),
+            None => start(),
+        };
+        self.running[node] = Some(process);
+    }
+
+    /// Puts another program on a node, from its next start on.
+    pub fn install(&mut self, node: usize, program: impl Into<PathBuf>) {
+        self.programs[node] = program.into();
+    }
+
+    /// SIGTERM to one, which must end in order.
+    pub fn terminate(&mut self, node: usize) {
+        let mut process = self.running[node].take().unwrap();
+        process.ask_to_stop();
+        process.stop().unwrap();
     }
 
     /// SIGKILL, and no goodbye.
@@ -142,7 +217,7 @@ impl Cluster {
 
     /// The URLs for clients.
     pub fn urls(&self) -> Vec<String> {
-        self.places.iter().map(Place::url).collect()
+        self.clients.iter().map(|client| client.url().to_owned()).collect()
     }
 
     /// What a node has printed and logged.

@@ -11,6 +11,7 @@
 )]
 
 pub mod cluster;
+pub mod fabric;
 
 use ed25519_dalek::SigningKey;
 use model::record::{

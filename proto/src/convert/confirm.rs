@@ -1,9 +1,9 @@
 //! Which ids an owner has synced.
 
 use super::headed;
-use crate::field::{ids, put_ids};
+use crate::field::{bits, ids, put_bits, put_ids};
 use crate::limits::CONFIRM_IDS_MAX;
-use crate::malformed::{Fault, Malformed};
+use crate::malformed::Malformed;
 use crate::{Header, Message, wire};
 use model::RecordId;
 
@@ -37,22 +37,12 @@ impl Message for ConfirmReply {
     headed!(ConfirmReply);
 
     fn seal(self, header: &Header) -> Self::Wire {
-        let byte = |bits: &[bool]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit));
-        let count = u32::try_from(self.synced.len()).unwrap_or(u32::MAX);
-        wire::ConfirmReply { header: header.into_wire(), count, synced: self.synced.chunks(8).map(byte).collect() }
+        let (count, synced) = put_bits(&self.synced);
+        wire::ConfirmReply { header: header.into_wire(), count, synced }
     }
 
     fn open(wire: Self::Wire) -> Result<Self, Malformed> {
-        let count = usize::try_from(wire.count).unwrap_or(usize::MAX);
-        if count > CONFIRM_IDS_MAX {
-            return Err(Fault::TooLong(CONFIRM_IDS_MAX, count).of("count"));
-        }
-        if wire.synced.len() != count.div_ceil(8) {
-            return Err(Fault::Length(wire.synced.len()).of("synced"));
-        }
-        let mut synced: Vec<bool> =
-            wire.synced.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1)).collect();
-        if synced.drain(count..).any(|bit| bit) { Err(Fault::OutOfRange.of("synced")) } else { Ok(Self { synced }) }
+        Ok(Self { synced: bits(&wire.synced, wire.count, CONFIRM_IDS_MAX, "synced")? })
     }
 }
 
@@ -60,6 +50,7 @@ impl Message for ConfirmReply {
 mod tests {
     use super::*;
     use crate::convert::laws::{self, refusal, sealed};
+    use crate::malformed::Fault;
     use proptest::collection::vec;
     use proptest::prelude::*;
 

@@ -15,7 +15,7 @@ pub struct Header {
     pub to: u64,
     /// The newest placement table that the sender knows; 0 before any.
     pub epoch: u64,
-    /// The protocol version of the message.
+    /// The newest protocol version that the sender speaks; it speaks the one before, too.
     pub protocol: u32,
     /// That the sender has the cluster key.
     pub proof: [u8; 16],

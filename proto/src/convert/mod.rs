@@ -2,6 +2,7 @@
 //!
 //! [`Malformed`]: crate::Malformed
 
+mod bequeath;
 mod bodies;
 mod confirm;
 mod elements;
@@ -10,6 +11,8 @@ mod greet;
 mod header;
 mod propose;
 mod raft;
+#[cfg(feature = "next")]
+mod raised;
 mod record;
 mod refusal;
 mod report;
@@ -21,6 +24,7 @@ mod table;
 #[cfg(test)]
 mod laws;
 
+pub use bequeath::{BequeathReply, BequeathRequest, Bequest};
 pub use bodies::{BodiesPage, BodiesRequest};
 pub use confirm::{ConfirmReply, ConfirmRequest};
 pub use elements::{Element, ElementsPage, ElementsRequest};
@@ -29,6 +33,8 @@ pub use greet::{GreetReply, GreetRequest, Greeting, Membership, Reachable, Stand
 pub use header::Header;
 pub use propose::{ProposeReply, ProposeRequest};
 pub use raft::{RaftKind, RaftReply, RaftRequest};
+#[cfg(feature = "next")]
+pub use raised::{RaisedReply, RaisedRequest};
 pub use record::{Erasure, Found, Held, Record, State};
 pub use refusal::Refusal;
 pub use report::{HomeHints, HomeShortfall, PeerLag, Report, ReportRequest};
@@ -39,8 +45,8 @@ pub use table::{TableReply, TableRequest};
 
 /// The two methods of [`crate::Message`] that are the same for every message.
 macro_rules! headed {
-    ($wire:ident) => {
-        type Wire = crate::wire::$wire;
+    ($($wire:ident)::+) => {
+        type Wire = crate::wire::$($wire)::+;
 
         fn header(wire: &Self::Wire) -> Result<crate::Header, crate::Malformed> {
             crate::Header::from_wire(wire.header.as_ref())

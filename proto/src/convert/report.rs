@@ -53,6 +53,8 @@ pub struct Report {
     pub taken: BTreeSet<Home>,
     /// How many homes that are not its own it holds records of.
     pub homes_stray: u16,
+    /// Whether it is to leave, holds nothing of others, and takes nothing for them any more.
+    pub can_leave: bool,
 }
 
 /// The hints for a home.
@@ -120,6 +122,7 @@ impl Message for Report {
             lags: self.lags.iter().map(|lag| wire::PeerLag { node: lag.node, lag_ms: lag.lag_ms }).collect(),
             taken: self.taken.iter().map(|home| u32::from(home.number())).collect(),
             homes_stray: u32::from(self.homes_stray),
+            can_leave: self.can_leave,
         };
         wire::ReportReply { header: header.into_wire(), report: Some(report) }
     }
@@ -152,6 +155,7 @@ impl Message for Report {
             lags: lags(&wire.lags)?,
             taken: taken(&wire.taken)?,
             homes_stray: homes(wire.homes_stray, "report.homes_stray")?,
+            can_leave: wire.can_leave,
         })
     }
 }
@@ -239,6 +243,7 @@ mod tests {
                         .collect(),
                     lags: lags.into_iter().map(|(node, lag_ms)| PeerLag { node, lag_ms }).collect(),
                     homes_stray: homes_owned - homes_owned.min(u16::try_from(taken.len()).unwrap()),
+                    can_leave: taken.is_empty(),
                     taken,
                 }
             },
@@ -271,6 +276,7 @@ mod tests {
             lags: Vec::new(),
             taken: BTreeSet::new(),
             homes_stray: 0,
+            can_leave: true,
         }
     }
 

@@ -30,7 +30,7 @@ pub struct HomeSum {
     pub since: Stamp,
     /// Up to when nothing changes any more at any owner, if that is known.
     pub stable: Option<Stamp>,
-    /// Up to when whoever asks is to have exactly what the receiver has, if there is such a time.
+    /// Up to when whoever joins the home is to have exactly what the receiver has, if it holds all of it.
     pub settled: Option<Stamp>,
 }
 

@@ -44,6 +44,16 @@ pub enum Verdict {
     Refused(String),
 }
 
+impl Verdict {
+    /// Whether the receiver has the record now, synced, or knows that it was erased.
+    pub fn is_synced(&self) -> bool {
+        match self {
+            Self::Created(_) | Self::Exists(_) | Self::Erased => true,
+            Self::TooLarge(_) | Self::Ahead(_) | Self::Refused(_) => false,
+        }
+    }
+}
+
 /// What came of the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreReply {

@@ -760,6 +760,9 @@ pub struct Report {
     /// How many homes that are not its own it holds records of.
     #[prost(uint32, tag = "18")]
     pub homes_stray: u32,
+    /// Whether it is to leave, holds nothing of others, and takes nothing for them any more.
+    #[prost(bool, tag = "19")]
+    pub can_leave: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HomeHints {
@@ -785,6 +788,31 @@ pub struct PeerLag {
     pub node: u64,
     #[prost(uint64, tag = "2")]
     pub lag_ms: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BequeathRequest {
+    #[prost(message, optional, tag = "1")]
+    pub header: ::core::option::Option<Header>,
+    /// The home of all that it names.
+    #[prost(uint32, tag = "2")]
+    pub home: u32,
+    /// Asks which of these every owner has synced; 32 bytes each, one behind the other.
+    #[prost(bytes = "vec", tag = "3")]
+    pub ids: ::prost::alloc::vec::Vec<u8>,
+    /// To be kept for the owners. Either these or ids.
+    #[prost(message, repeated, tag = "4")]
+    pub records: ::prost::alloc::vec::Vec<Record>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BequeathReply {
+    #[prost(message, optional, tag = "1")]
+    pub header: ::core::option::Option<Header>,
+    /// How many ids were asked for, or records brought.
+    #[prost(uint32, tag = "2")]
+    pub count: u32,
+    /// A bit for each, the first in the lowest: every owner has synced the id, or the record is synced here.
+    #[prost(bytes = "vec", tag = "3")]
+    pub safe: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1014,6 +1042,28 @@ pub mod control_client {
                 .insert(GrpcMethod::new("stemedb.node.v1.Control", "Report"));
             self.inner.unary(req, path, codec).await
         }
+        /// Hands over what a node holds that was removed. Beside a greeting the only call that it may make.
+        pub async fn bequeath(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BequeathRequest>,
+        ) -> std::result::Result<tonic::Response<super::BequeathReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stemedb.node.v1.Control/Bequeath",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stemedb.node.v1.Control", "Bequeath"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1049,6 +1099,11 @@ pub mod control_server {
             &self,
             request: tonic::Request<super::ReportRequest>,
         ) -> std::result::Result<tonic::Response<super::ReportReply>, tonic::Status>;
+        /// Hands over what a node holds that was removed. Beside a greeting the only call that it may make.
+        async fn bequeath(
+            &self,
+            request: tonic::Request<super::BequeathRequest>,
+        ) -> std::result::Result<tonic::Response<super::BequeathReply>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct ControlServer<T> {
@@ -1283,6 +1338,49 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stemedb.node.v1.Control/Bequeath" => {
+                    #[allow(non_camel_case_types)]
+                    struct BequeathSvc<T: Control>(pub Arc<T>);
+                    impl<T: Control> tonic::server::UnaryService<super::BequeathRequest>
+                    for BequeathSvc<T> {
+                        type Response = super::BequeathReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BequeathRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::bequeath(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BequeathSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1589,7 +1687,7 @@ pub struct HomeSum {
     /// Up to when nothing changes any more at any owner; 0 if that is not known.
     #[prost(fixed64, tag = "5")]
     pub stable: u64,
-    /// Up to when whoever asks is to have exactly what the receiver has; 0 if there is no such time.
+    /// Up to when whoever joins the home is to have exactly what the receiver has; 0 if that does not hold all of it.
     #[prost(fixed64, tag = "6")]
     pub settled: u64,
 }

@@ -34,10 +34,24 @@ pub enum Bug {
     UnsealedTailTrusted,
     /// What was routed by an older placement table than the receiver's is taken all the same.
     StaleEpochAccepted,
-    /// A former owner drops a home as soon as the table says that it owns it no more.
+    /// Who is to leave a home drops it as soon as the table says so, whoever has it by then.
     FormerOwnerDropsTooEarly,
+    /// A node that drains is let go though it keeps hints.
+    DrainForgetsHints,
+    /// A node that was removed is forgotten, and is a stranger when it returns.
+    RejoinWithOldId,
+    /// The calls of a node that was removed are taken as before.
+    RemovedNodeAccepted,
+    /// A node without a disk founds a cluster of its own, though others tell it of one.
+    WipedFounderFoundsAgain,
     /// Of two stamps the smaller stays also where an owner has closed the time, whoever brings it.
     MinMergeBelowClosedFrontier,
+    /// A new owner says at once that it has taken what it is to have, answers, and says that it is stable up to where it closed.
+    NewOwnerServesBeforeFrontier,
+    /// A log is raised to the newest version that its node speaks, whatever is active.
+    NextWrittenBeforeActive,
+    /// What the newest version that a node speaks brought is sent, whatever is active.
+    NextSentBeforeActive,
 }
 
 impl Bug {
@@ -56,7 +70,14 @@ impl Bug {
         Self::UnsealedTailTrusted,
         Self::StaleEpochAccepted,
         Self::FormerOwnerDropsTooEarly,
+        Self::DrainForgetsHints,
+        Self::RejoinWithOldId,
+        Self::RemovedNodeAccepted,
+        Self::WipedFounderFoundsAgain,
         Self::MinMergeBelowClosedFrontier,
+        Self::NewOwnerServesBeforeFrontier,
+        Self::NextWrittenBeforeActive,
+        Self::NextSentBeforeActive,
     ];
 
     /// Its name, as it is asked for.
@@ -75,7 +96,14 @@ impl Bug {
             Self::UnsealedTailTrusted => "unsealed_tail_trusted",
             Self::StaleEpochAccepted => "stale_epoch_accepted",
             Self::FormerOwnerDropsTooEarly => "former_owner_drops_too_early",
+            Self::DrainForgetsHints => "drain_forgets_hints",
+            Self::RejoinWithOldId => "rejoin_with_old_id",
+            Self::RemovedNodeAccepted => "removed_node_accepted",
+            Self::WipedFounderFoundsAgain => "wiped_founder_founds_again",
             Self::MinMergeBelowClosedFrontier => "min_merge_below_closed_frontier",
+            Self::NewOwnerServesBeforeFrontier => "new_owner_serves_before_frontier",
+            Self::NextWrittenBeforeActive => "next_written_before_active",
+            Self::NextSentBeforeActive => "next_sent_before_active",
         }
     }
 

@@ -4,7 +4,8 @@ use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
 use ed25519_dalek::SigningKey;
 use model::record::{
-    Assertion, Authors, Confidence, Lifecycle, Meta, Object, Predicate, SourceClass, Subject, Text, Validity, Vector,
+    Assertion, Authors, Confidence, Lifecycle, Meta, Note, Object, Predicate, SourceClass, Subject, Text, Validity,
+    Vector,
 };
 use model::{AgentId, Body, Envelope, Record, Signature, Timestamp, acceptance, canonical};
 use sha2::{Digest as _, Sha512};
@@ -49,6 +50,23 @@ impl Author {
         let body = Body::Assertion(Box::new(assertion));
         acceptance::sign(body, std::slice::from_ref(&self.0)).expect("a body with its author's key")
     }
+    /// A signed note about `subject`, of the kind that the next version brings.
+    ///
+    /// # Panics
+    ///
+    /// As [`Author::claim`].
+    #[expect(clippy::expect_used, reason = "texts and times are made up by the scenario")]
+    pub fn note(&self, subject: &str, text: &str, timestamp_ms: u64) -> Record {
+        let note = Note {
+            authors: Authors::new(vec![AgentId(self.0.verifying_key().to_bytes())]).expect("one author"),
+            timestamp: Timestamp::from_ms(timestamp_ms).expect("a time of this century"),
+            subject: Subject::new(subject).expect("a subject"),
+            text: Text::new(text).expect("a text"),
+        };
+        let body = Body::Opaque(Box::new(note.into_opaque()));
+        acceptance::sign(body, std::slice::from_ref(&self.0)).expect("a body with its author's key")
+    }
+
     /// A claim of this author once more: the same body and id, and another signature, as valid as the first.
     ///
     /// Ed25519 lets the signer choose the nonce; everybody takes it from the key and the message, this one from `nonce`.

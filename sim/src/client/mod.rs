@@ -12,5 +12,6 @@ mod workload;
 pub use author::Author;
 pub use choice::{CHECK_DEADLINE, CHECK_EVERY, Choice};
 pub use http::{Answer, Http, Lost, Request};
+pub(crate) use policy::ending;
 pub use policy::{ATTEMPT_DEADLINE, PAUSES, write};
 pub use workload::{Workload, run};

@@ -46,7 +46,8 @@ pub async fn write(
     history.finished(number);
 }
 
-fn ending(status: u16, body: &serde_json::Value) -> Ending {
+/// What an answer to a write comes to.
+pub(crate) fn ending(status: u16, body: &serde_json::Value) -> Ending {
     let text = |field: &str| body.get(field).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     match status {
         200 | 201 => Ending::Acknowledged(Acknowledgement {

@@ -2,9 +2,10 @@
 
 use super::stall::stall;
 use crate::world::{Cuts, Surroundings};
+use ::cluster::control::Versions;
 use node::cluster_key::KeyFile;
 use node::serve::Node;
-use node::settings::Settings;
+use node::settings::{Settings, Zone};
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,10 +48,14 @@ struct State {
     stall: Duration,
     /// Whether the process is started with `--accept-clock-jump`.
     accepts_clock: bool,
+    /// Where its operator says that it stands, if not where its settings do.
+    zone: Option<Zone>,
     /// What the file with the cluster's key says.
     keys: String,
     /// Whether the process is to read it again.
     reread: bool,
+    /// What the next process speaks.
+    speaks: Versions,
 }
 
 impl Host {
@@ -67,8 +72,10 @@ impl Host {
             stop: false,
             stall: Duration::ZERO,
             accepts_clock: false,
+            zone: None,
             keys: keys.print(),
             reread: false,
+            speaks: Versions::SHIPPED,
         };
         Self { address, surroundings, settings, cuts, state: Mutex::new(state), asked: Notify::new() }
     }
@@ -86,6 +93,16 @@ impl Host {
     /// Makes the next process start with its clock accepted as it is.
     pub(super) fn accept_clock(&self) {
         self.state().accepts_clock = true;
+    }
+
+    /// Makes the next processes start in a zone.
+    pub(super) fn set_zone(&self, zone: Zone) {
+        self.state().zone = Some(zone);
+    }
+
+    /// Puts another build on the host, which the next process is of.
+    pub(super) fn install(&self, speaks: Versions) {
+        self.state().speaks = speaks;
     }
 
     /// Asks the process to stop in order.
@@ -109,17 +126,18 @@ impl Host {
 
     /// One process, from its start to its end; nothing if the host is off.
     pub(super) async fn live(self: Arc<Self>) {
-        let (life, accept_clock_jump) = {
+        let (life, accept_clock_jump, zone, speaks) = {
             let mut state = self.state();
             if state.process != Process::Starting {
                 return;
             }
             state.lives += 1;
-            (state.lives, std::mem::take(&mut state.accepts_clock))
+            (state.lives, std::mem::take(&mut state.accepts_clock), state.zone.clone(), state.speaks)
         };
-        let settings = Settings { accept_clock_jump, ..self.settings.clone() };
+        let zone = zone.or_else(|| self.settings.zone.clone());
+        let settings = Settings { accept_clock_jump, zone, ..self.settings.clone() };
         self.install_keys();
-        let world = self.surroundings.world(self.address, &self.cuts, life);
+        let world = self.surroundings.world(self.address, &self.cuts, life, speaks);
         let end = match Node::start_in(&settings, world).await {
             Err(error) => Process::Ended(chain(&error)),
             Ok(node) => {

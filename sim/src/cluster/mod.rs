@@ -14,14 +14,16 @@ pub use host::Process;
 use crate::chance::Chance;
 use crate::client::{Answer, Http, Lost, Request, Workload, run as work};
 use crate::history::History;
+use crate::invariants::{ControlLogs, ControlView, Unreadable};
 use crate::trace::Now;
 use crate::world::{Cuts, Forecast, HostDisk, Surroundings, Timing};
+use ::cluster::control::{Version, Versions};
 use ::cluster::membership::ClusterKey;
 use host::Host;
 use links::{Link, Links};
 use network::simulation;
 use node::cluster_key::KeyFile;
-use node::settings::{Host as AdvertisedHost, Seeds, Settings};
+use node::settings::{Host as AdvertisedHost, Seeds, Settings, Zone};
 use node::world::Network;
 use probe::{Asked, Probe};
 use stall::STEP;
@@ -129,6 +131,7 @@ pub struct Cluster {
     stalls: Vec<(usize, Duration)>,
     /// What a fuse leaves on the disk of a node when it blows.
     fuses: Vec<Crash>,
+    control_logs: ControlLogs,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -164,7 +167,8 @@ impl Cluster {
                 });
                 continue;
             }
-            let network: Arc<dyn Network> = Arc::clone(&surroundings.world(*address, &cuts, 0).network);
+            let network: Arc<dyn Network> =
+                Arc::clone(&surroundings.world(*address, &cuts, 0, Versions::SHIPPED).network);
             if number < shape.nodes + shape.clients {
                 let (nodes, writing, history) = (Arc::clone(&to_clients), Arc::clone(&writing), history.clone());
                 sim.host(name.as_str(), move || {
@@ -204,7 +208,17 @@ impl Cluster {
             writing,
             stalls: Vec::new(),
             fuses,
+            control_logs: ControlLogs::default(),
         }
+    }
+
+    /// What the control log on the disk of a node says; `None` if there is none yet. Cheap as long as it does not change.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`].
+    pub(crate) fn control_log(&self, node: usize) -> Result<Option<Arc<ControlView>>, Unreadable> {
+        self.control_logs.view(node, self.disk(node))
     }
 
     /// The time since the start of the simulation.
@@ -297,6 +311,17 @@ impl Cluster {
     pub fn start_with_clock_accepted(&mut self, node: usize) {
         self.host(node).accept_clock();
         self.start(node);
+    }
+
+    /// Moves a node to a zone, from its next start on.
+    ///
+    /// # Panics
+    ///
+    /// If that is no name of a zone.
+    #[expect(clippy::expect_used, reason = "the name is of the scenario's making")]
+    pub fn set_zone(&mut self, node: usize, zone: &str) {
+        tracing::info!(target: "sim", node, zone, "the node is moved");
+        self.host(node).set_zone(Zone::parse(zone).expect("a name"));
     }
 
     /// Takes the next step in changing the cluster's key, as `stemedb keygen --cluster --rotate` does. No node has the file
@@ -411,10 +436,21 @@ impl Cluster {
         self.nodes.iter().for_each(|host| host.surroundings.weather.lose_calls(methods));
     }
 
+    /// How many calls of a method a node has made to others.
+    pub fn calls(&self, node: usize, method: &str) -> u64 {
+        self.host(node).surroundings.weather.calls(method)
+    }
+
     /// Sets how long the calls of a node's disk take.
     pub fn set_timing(&mut self, node: usize, timing: Timing) {
         tracing::info!(target: "sim", node, ?timing, "the disk changes its pace");
         self.disk(node).set_timing(timing);
+    }
+
+    /// Puts a build on a node whose newest version of formats and protocol is `max`. Its next process is of it.
+    pub fn install(&mut self, node: usize, max: u16) {
+        tracing::info!(target: "sim", node, max, "another build is installed");
+        self.host(node).install(Versions::up_to(Version(max)));
     }
 
     /// Makes the next sync of a node's disk fail.

@@ -5,7 +5,7 @@
 //!
 //! Source: the design, 4.3: a former owner keeps a record until every current owner has confirmed it.
 
-use super::control_log::control_log_on;
+use super::control_log::Grown;
 use super::standing::Placed;
 use super::{Invariant, Verdict};
 use crate::cluster::Cluster;
@@ -24,6 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug, Default)]
 pub struct NobodyDropsWhatOwnersLack {
     next: Duration,
+    grown: Grown,
     tables: BTreeMap<u64, Table>,
 }
 
@@ -44,7 +45,8 @@ impl Invariant for NobodyDropsWhatOwnersLack {
         let cluster = &run.cluster;
         let checked = self.look(cluster).and_then(|()| {
             let placed = Placed::of(cluster, &run.staying())?;
-            placed.nodes.values().try_for_each(|node| self.check_disk(cluster, &placed, *node))
+            // Who was drained has dropped more than anybody.
+            (0..cluster.nodes()).try_for_each(|node| self.check_disk(cluster, &placed, node))
         });
         Ok(checked)
     }
@@ -52,10 +54,8 @@ impl Invariant for NobodyDropsWhatOwnersLack {
 
 impl NobodyDropsWhatOwnersLack {
     fn look(&mut self, cluster: &Cluster) -> Verdict {
-        for node in 0..cluster.nodes() {
-            let kept = control_log_on(cluster.disk(node)).map_err(|error| format!("node {node}: {error}"))?;
-            let states = kept.map(|kept| kept.states()).unwrap_or_default();
-            for table in states.iter().filter_map(State::table) {
+        for (_, view) in self.grown.look(cluster)? {
+            for table in view.states.iter().filter_map(State::table) {
                 self.tables.entry(table.epoch().0).or_insert_with(|| table.clone());
             }
         }

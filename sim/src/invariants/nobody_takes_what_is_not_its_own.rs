@@ -9,7 +9,7 @@
 //! Source: the design, 4.2: every data message carries the epoch of its table, and a node that is behind fetches the newer
 //! one first.
 
-use super::control_log::control_log_on;
+use super::control_log::Grown;
 use super::standing::Placed;
 use super::{Invariant, Verdict};
 use crate::cluster::Cluster;
@@ -31,6 +31,7 @@ const SLACK: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub struct NobodyTakesWhatIsNotItsOwn {
     next: Duration,
+    grown: Grown,
     tables: BTreeMap<u64, Table>,
     /// For each node the epochs that its disk knew, and when it was first seen to.
     known: BTreeMap<usize, Vec<(Duration, u64)>>,
@@ -46,12 +47,12 @@ impl Invariant for NobodyTakesWhatIsNotItsOwn {
             return Ok(());
         }
         self.next = cluster.elapsed() + LOOK_EVERY;
-        (0..cluster.nodes()).try_for_each(|node| self.look(cluster, node))
+        self.look(cluster)
     }
 
     fn check(&mut self, run: &mut Run) -> Result<Verdict, Failure> {
         let cluster = &run.cluster;
-        let looked = (0..cluster.nodes()).try_for_each(|node| self.look(cluster, node));
+        let looked = self.look(cluster);
         let checked = looked.and_then(|()| {
             let placed = Placed::of(cluster, &run.staying())?;
             placed.nodes.iter().try_for_each(|(id, node)| self.check_disk(cluster, *node, *id))
@@ -61,16 +62,16 @@ impl Invariant for NobodyTakesWhatIsNotItsOwn {
 }
 
 impl NobodyTakesWhatIsNotItsOwn {
-    fn look(&mut self, cluster: &Cluster, node: usize) -> Verdict {
-        let kept = control_log_on(cluster.disk(node)).map_err(|error| format!("node {node}: {error}"))?;
-        let states = kept.map(|kept| kept.states()).unwrap_or_default();
-        for table in states.iter().filter_map(State::table) {
-            self.tables.entry(table.epoch().0).or_insert_with(|| table.clone());
-        }
-        let newest = states.last().and_then(State::table).map_or(0, |table| table.epoch().0);
-        let known = self.known.entry(node).or_default();
-        if known.last().is_none_or(|(_, epoch)| *epoch < newest) {
-            known.push((cluster.elapsed(), newest));
+    fn look(&mut self, cluster: &Cluster) -> Verdict {
+        for (node, view) in self.grown.look(cluster)? {
+            for table in view.states.iter().filter_map(State::table) {
+                self.tables.entry(table.epoch().0).or_insert_with(|| table.clone());
+            }
+            let newest = view.states.last().and_then(State::table).map_or(0, |table| table.epoch().0);
+            let known = self.known.entry(node).or_default();
+            if known.last().is_none_or(|(_, epoch)| *epoch < newest) {
+                known.push((cluster.elapsed(), newest));
+            }
         }
         Ok(())
     }
@@ -108,6 +109,7 @@ fn what_a_node_lost_it_may_not_take_and_what_it_will_own_it_may() {
     let table = |epoch, owner| Table::new(Epoch(epoch), homes().map(|_| vec![NodeId(owner)]).collect()).unwrap();
     let known = vec![(Duration::from_secs(1), 1), (Duration::from_secs(9), 2)];
     let mut invariant = NobodyTakesWhatIsNotItsOwn {
+        grown: Grown::default(),
         next: Duration::ZERO,
         tables: [(1, table(1, 1)), (2, table(2, 2))].into(),
         known: [(0, known)].into(),

@@ -15,7 +15,8 @@ use storage::store::{Element, Lookup, OpenReport, Reader, Settings, Setup, Store
 use storage::stored::StoredRecord;
 
 /// How the logs of nodes are cut.
-const LOG: log::Settings = log::Settings { segment_bytes_max: LOG_SEGMENT_BYTES, batch_bytes_max: 8 << 20 };
+const LOG: log::Settings =
+    log::Settings { segment_bytes_max: LOG_SEGMENT_BYTES, batch_bytes_max: 8 << 20, version_max: u16::MAX };
 /// How many hints are read at once.
 const HINTS_A_PAGE: usize = 1024;
 

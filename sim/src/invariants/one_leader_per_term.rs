@@ -11,7 +11,7 @@
 //! Source: Ongaro and Ousterhout, 2014, figure 3 (election safety, log matching, state machine safety), with the leader's id
 //! of openraft 0.9; the design, 2 and 4.5.
 
-use super::control_log::control_log_on;
+use super::control_log::Grown;
 use super::{Invariant, Verdict};
 use crate::client::Request;
 use crate::cluster::Cluster;
@@ -32,6 +32,7 @@ const REST_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub struct OneLeaderPerTerm {
     next: Duration,
+    grown: Grown,
     /// The entry of each leader at each index, and the node on whose disk it was seen first.
     written: BTreeMap<(Leadership, u64), (usize, Vec<u8>)>,
     /// The committed entry at each index, likewise.
@@ -82,14 +83,9 @@ pub(crate) fn leaders_named(run: &mut Run) -> Result<BTreeSet<Option<String>>, F
 
 impl OneLeaderPerTerm {
     fn look(&mut self, cluster: &Cluster) -> Verdict {
-        for node in 0..cluster.nodes() {
-            match control_log_on(cluster.disk(node)) {
-                Ok(Some(kept)) => self.take(node, &kept)?,
-                Ok(None) => drop(self.last.remove(&node)), // a disk that was lost remembers nothing
-                Err(error) => return Err(format!("node {node}: {error}")),
-            }
-        }
-        Ok(())
+        let grown = self.grown.look(cluster)?;
+        self.last.retain(|node, _| self.grown.knows(*node)); // a disk that was lost remembers nothing
+        grown.into_iter().try_for_each(|(node, view)| self.take(node, &view.kept))
     }
 
     fn take(&mut self, node: usize, kept: &Kept) -> Verdict {

@@ -6,7 +6,7 @@
 //!
 //! Source: the design, 4.2 (every table has an epoch), and 4.5.
 
-use super::control_log::control_log_on;
+use super::control_log::Grown;
 use super::{Invariant, Verdict};
 use crate::client::Request;
 use crate::cluster::{Asking, Cluster, Process};
@@ -18,8 +18,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How often the disks are looked at, and a node is asked.
+/// How often the disks are looked at, and a node is asked, at most; the pause grows as the run does.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The pause is at most this part of the time that has passed, or [`LOOK_EVERY`].
+const PAUSE_PART: u32 = 512;
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -30,6 +32,7 @@ type Shares = BTreeMap<String, u64>;
 #[derive(Debug, Default)]
 pub struct OneTablePerEpoch {
     next: Duration,
+    grown: Grown,
     /// The table of each epoch, and the node on whose disk it was seen first.
     tables: BTreeMap<u64, (usize, Table)>,
     /// What was told of each epoch, and by which node first.
@@ -53,7 +56,7 @@ impl Invariant for OneTablePerEpoch {
         if cluster.elapsed() < self.next {
             return Ok(());
         }
-        self.next = cluster.elapsed() + LOOK_EVERY;
+        self.next = cluster.elapsed() + LOOK_EVERY.max(cluster.elapsed() / PAUSE_PART);
         self.look(cluster)?;
         let up: Vec<_> = (0..cluster.nodes()).filter(|node| cluster.process(*node) == Process::Up).collect();
         if self.under_way.is_none() && !up.is_empty() {
@@ -78,11 +81,8 @@ impl Invariant for OneTablePerEpoch {
 
 impl OneTablePerEpoch {
     fn look(&mut self, cluster: &Cluster) -> Verdict {
-        (0..cluster.nodes()).try_for_each(|node| {
-            let kept = control_log_on(cluster.disk(node)).map_err(|error| format!("node {node}: {error}"))?;
-            let states = kept.map(|kept| kept.states()).unwrap_or_default();
-            self.take(node, states.iter().filter_map(State::table))
-        })
+        let grown = self.grown.look(cluster)?;
+        grown.into_iter().try_for_each(|(node, view)| self.take(node, view.states.iter().filter_map(State::table)))
     }
 
     /// Takes the tables that one log leads to.

@@ -3,7 +3,6 @@
 //! Read from the files that a node keeps beside its log, of which only what is durable counts. It never asks a node.
 
 use super::Unreadable;
-use super::control_log::control_log_on;
 use crate::cluster::{Cluster, DATA_DIR, WAL_DIR};
 use crate::world::HostDisk;
 use cluster::NodeId;
@@ -57,14 +56,14 @@ impl Placed {
     /// What is missing.
     pub(crate) fn of(cluster: &Cluster, staying: &[usize]) -> Result<Self, String> {
         let nodes = staying.iter().filter_map(|node| Some((node_on(cluster.disk(*node))?, *node))).collect();
-        let mut tables = BTreeMap::new();
+        let mut views = Vec::new();
         for node in staying {
-            let kept = control_log_on(cluster.disk(*node)).map_err(|error| format!("node {node}: {error}"))?;
-            let states = kept.map(|kept| kept.states()).unwrap_or_default();
-            tables.extend(states.iter().filter_map(State::table).map(|table| (table.epoch(), table.clone())));
+            let view = cluster.control_log(*node).map_err(|error| format!("node {node}: {error}"))?;
+            views.extend(view);
         }
-        let (_, table) = tables.pop_last().ok_or("no control log knows of a table")?;
-        Ok(Self { table, nodes })
+        let tables = views.iter().flat_map(|view| view.states.iter().filter_map(State::table));
+        let table = tables.max_by_key(|table| table.epoch()).ok_or("no control log knows of a table")?;
+        Ok(Self { table: table.clone(), nodes })
     }
 }
 

@@ -185,7 +185,7 @@ impl WhatIsStableStays {
         self.next_look = cluster.elapsed() + LOOK_EVERY;
         let home = Home::of(&subject);
         let all: Vec<_> = (0..cluster.nodes()).collect();
-        let mut held = held_by_owners(cluster, &all, home, stable_at)?;
+        let mut held = held_by_readers(cluster, &all, home, stable_at)?;
         let Some((one, elements)) = held.pop() else { return Ok(()) };
         if let Some((other, _)) = held.iter().find(|(_, held)| *held != elements) {
             return Err(format!(
@@ -198,7 +198,7 @@ impl WhatIsStableStays {
 
     fn check_disks(&self, run: &Run) -> Verdict {
         for Held { at, home, stable_at, elements } in &self.held {
-            for (node, now) in held_by_owners(&run.cluster, &run.staying(), *home, *stable_at)? {
+            for (node, now) in held_by_readers(&run.cluster, &run.staying(), *home, *stable_at)? {
                 if let Some(element) = now.symmetric_difference(elements).next() {
                     return Err(format!(
                         "home {home} was stable at {stable_at}, as was said until {at:?}, and node {node} holds it otherwise: {element:?}"
@@ -210,16 +210,17 @@ impl WhatIsStableStays {
     }
 }
 
-/// What the owners of a home among `nodes` hold of it at or below a time, by the newest table that a disk knows.
-fn held_by_owners(
+/// What those of `nodes` that may be read about a home hold of it at or below a time, by the newest table that a disk knows:
+/// its owners, but for who is joining yet.
+fn held_by_readers(
     cluster: &Cluster,
     nodes: &[usize],
     home: Home,
     until: Stamp,
 ) -> Result<Vec<(usize, BTreeSet<Element>)>, String> {
     let placed = Placed::of(cluster, nodes)?;
-    let owners = placed.table.owners(home).iter().filter_map(|owner| placed.nodes.get(owner).copied());
-    let held = owners.map(|node| {
+    let readers = placed.table.readers(home).filter_map(|reader| placed.nodes.get(&reader).copied());
+    let held = readers.map(|node| {
         let elements = OnDisk::read(cluster.disk(node)).and_then(|disk| disk.elements(home));
         let elements = elements.map_err(|error| format!("node {node}: {error}"))?;
         Ok((node, elements.into_iter().filter(|element| element.stamp <= until).collect()))

@@ -30,8 +30,13 @@ fn scenario_for(bug: Bug) -> &'static str {
         Bug::PromiseNotSynced => "founding",
         Bug::HintDroppedAtRestart => "kill_any_node",
         Bug::HintDischargedByOneOwner => "disk_lost_while_another_is_away",
-        Bug::StaleEpochAccepted | Bug::FormerOwnerDropsTooEarly => "replication_factor_changes",
+        Bug::StaleEpochAccepted => "replication_factor_changes",
+        Bug::FormerOwnerDropsTooEarly | Bug::NewOwnerServesBeforeFrontier => "a_node_joins",
+        Bug::DrainForgetsHints => "a_node_is_drained",
+        Bug::RejoinWithOldId | Bug::RemovedNodeAccepted => "a_removed_node_returns",
+        Bug::WipedFounderFoundsAgain => "a_node_is_replaced",
         Bug::MinMergeBelowClosedFrontier => "late_hints",
+        Bug::NextWrittenBeforeActive | Bug::NextSentBeforeActive => "rolling_upgrade",
     }
 }
 

@@ -1,7 +1,7 @@
 //! The wall clock of a random node of three jumps, by seconds, minutes or a year, ahead or back, and is put right again.
 //!
-//! Sometimes the node starts again while its clock is wrong, and cannot tell by itself. Stamps must not run away with it, nor
-//! go back; and once the clock is right the node serves again, though nobody starts it anew: what it knew in between, or
+//! Sometimes the node starts again while its clock is wrong, and cannot tell by itself; or its clock is put right while it is
+//! away, and it starts below what it reserved. Stamps must not run away with it, nor go back; and once the clock is right the node serves again, though nobody starts it anew: what it knew in between, or
 //! reserved, must not keep it from that.
 
 use super::{Scenario, three_nodes};
@@ -36,6 +36,9 @@ fn faults(run: &mut Run) -> Result<(), Failure> {
         run.pass(wrong)?;
         if run.chance.below(3) == 0 {
             run.cluster.kill(node);
+            if run.chance.below(2) == 0 {
+                run.cluster.set_skew_ms(node, 0);
+            }
             run.cluster.start(node);
             run.pass(wrong)?;
         }

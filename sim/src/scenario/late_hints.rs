@@ -1,7 +1,7 @@
 //! Two of three nodes are away, the third keeps hints for them and is cut off when they return; then it delivers them.
 //!
-//! By then both owners have closed a time after the hints and agree on it: the records must come under new stamps. The same
-//! holds of records that clients sent long ago and send once more.
+//! By then both owners have closed a time after the hints and agree on it: the records must come under new stamps. Records that
+//! clients sent long ago and send once more, and an old copy that is imported again at every node, change nothing.
 
 use super::{Scenario, three_nodes};
 use crate::client::Request;
@@ -11,8 +11,10 @@ use api::json::envelope_json;
 use model::Home;
 use std::time::Duration;
 
-/// How many records are sent once more at each node.
+/// How many records are sent once more at each node, one by one.
 const RETRIES: usize = 5;
+/// How many records of the old copy are imported at each node.
+const IMPORTED: usize = 200;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "late_hints",
@@ -43,6 +45,7 @@ fn faults(run: &mut Run) -> Result<(), Failure> {
     run.pass(agreed)?;
     run.cluster.heal();
     send_once_more(run)?;
+    import(run)?;
     run.pass(Duration::from_secs(3))
 }
 
@@ -67,6 +70,16 @@ fn send_once_more(run: &mut Run) -> Result<(), Failure> {
             let body = envelope_json(write.record.envelope());
             drop(run.ask(node, Request::post("/v1/assert", body))?);
         }
+    }
+    Ok(())
+}
+
+/// Has every node import the same old copy, as an archive of one cluster is imported into another; what it says is not asked.
+fn import(run: &mut Run) -> Result<(), Failure> {
+    let first = run.cluster.history().acknowledged(0).into_iter().take(IMPORTED);
+    let lines: Vec<_> = first.map(|write| envelope_json(write.record.envelope())).collect();
+    for node in 0..run.cluster.nodes() {
+        drop(run.ask(node, Request::post("/v1/records", lines.join(&b'\n')))?);
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 mod a_node_is_drained;
 mod a_node_is_replaced;
 mod a_node_joins;
+mod a_removed_node_returns;
+mod a_zone_is_lost;
 mod all_crash_at_once;
 mod bad_network;
 mod change;
@@ -21,13 +23,17 @@ mod one_node_power_loss;
 mod partition;
 mod power_loss_any_node;
 mod raft_quorum_lost;
+mod replaced_while_an_owner_restarts;
 mod replication_factor_changes;
 mod replication_factor_of_five;
 mod returning_owner;
 mod rolling_restart;
+mod rolling_upgrade;
 mod slow_disk;
 mod slow_node;
 mod three_nodes_at_peace;
+mod two_changes_at_once;
+mod upgrade;
 
 use crate::cluster::Shape;
 use crate::invariants::Invariant;
@@ -56,6 +62,8 @@ pub const ALL: &[Scenario] = &[
     a_node_is_drained::SCENARIO,
     a_node_is_replaced::SCENARIO,
     a_node_joins::SCENARIO,
+    a_removed_node_returns::SCENARIO,
+    a_zone_is_lost::SCENARIO,
     all_crash_at_once::SCENARIO,
     bad_network::SCENARIO,
     clock_a_year_ahead::SCENARIO,
@@ -73,13 +81,16 @@ pub const ALL: &[Scenario] = &[
     partition::SCENARIO,
     power_loss_any_node::SCENARIO,
     raft_quorum_lost::SCENARIO,
+    replaced_while_an_owner_restarts::SCENARIO,
     replication_factor_changes::SCENARIO,
     replication_factor_of_five::SCENARIO,
     returning_owner::SCENARIO,
     rolling_restart::SCENARIO,
+    rolling_upgrade::SCENARIO,
     slow_disk::SCENARIO,
     slow_node::SCENARIO,
     three_nodes_at_peace::SCENARIO,
+    two_changes_at_once::SCENARIO,
 ];
 
 impl Scenario {

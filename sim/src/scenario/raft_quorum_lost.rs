@@ -8,7 +8,7 @@ use super::Scenario;
 use super::change::{set, until_settled};
 use crate::client::{Request, Workload};
 use crate::cluster::Shape;
-use crate::invariants::{control_log_on, leaders_named, of_a_cluster};
+use crate::invariants::{leaders_named, of_a_cluster};
 use crate::run::{Failure, Run};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -76,8 +76,8 @@ fn faults(run: &mut Run) -> Result<(), Failure> {
 
 /// The last entry that any disk knows to be committed.
 fn last_decided(run: &Run) -> Option<u64> {
-    let logs = (0..run.cluster.nodes()).filter_map(|node| control_log_on(run.cluster.disk(node)).ok().flatten());
-    logs.filter_map(|log| log.committed).max()
+    let logs = (0..run.cluster.nodes()).filter_map(|node| run.cluster.control_log(node).ok().flatten());
+    logs.filter_map(|log| log.kept.committed).max()
 }
 
 /// No write was given up, there were as many as there should be, and each was told to be on two nodes.

@@ -5,7 +5,9 @@
 
 use super::change::{epochs, set, until_epoch, until_settled};
 use super::{LIVENESS_MAX, Scenario, three_nodes};
-use crate::invariants::{Invariant, NobodyDropsWhatOwnersLack, NobodyTakesWhatIsNotItsOwn, of_a_cluster};
+use crate::invariants::{
+    Invariant, NobodyDropsWhatOwnersLack, NobodyLeavesWithWhatOwnersLack, NobodyTakesWhatIsNotItsOwn, of_a_cluster,
+};
 use crate::run::{Failure, Run};
 use serde_json::json;
 use std::time::Duration;
@@ -24,8 +26,11 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 /// All that holds in a cluster, and what a changing table adds to it.
 pub(super) fn invariants() -> Vec<Box<dyn Invariant>> {
-    let added: [Box<dyn Invariant>; 2] =
-        [Box::new(NobodyTakesWhatIsNotItsOwn::default()), Box::new(NobodyDropsWhatOwnersLack::default())];
+    let added: [Box<dyn Invariant>; 3] = [
+        Box::new(NobodyTakesWhatIsNotItsOwn::default()),
+        Box::new(NobodyDropsWhatOwnersLack::default()),
+        Box::new(NobodyLeavesWithWhatOwnersLack::default()),
+    ];
     added.into_iter().chain(of_a_cluster()).collect()
 }
 

@@ -9,6 +9,7 @@ use super::journal::{Durable, GivenUp, Journal};
 use crate::chance::Chance;
 use model::{Home, RecordId};
 use node::world::Pace;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,6 +55,8 @@ struct State {
     fuse: Option<u64>,
     /// Syncs do nothing.
     lies: bool,
+    /// How often what is durable may have changed: of each folder by itself, and of all of them.
+    changes: (BTreeMap<PathBuf, u64>, u64),
     journal: Journal,
 }
 
@@ -68,6 +71,7 @@ impl HostDisk {
             failing_syncs: 0,
             fuse: None,
             lies: false,
+            changes: (BTreeMap::new(), 0),
             journal: Journal::new(),
         })))
     }
@@ -85,7 +89,9 @@ impl HostDisk {
         file.write_all_at(bytes, 0)?;
         file.sync_all()?;
         memory.rename(&draft, path)?;
-        memory.sync_dir(folder)
+        memory.sync_dir(folder)?;
+        self.state().changed(folder);
+        Ok(())
     }
 
     /// Changes what calls take from now on.
@@ -123,6 +129,7 @@ impl HostDisk {
         let mut state = self.state();
         state.memory.crash(crash);
         state.journal.crashed();
+        state.changes.1 += 1;
         state.fuse = None;
         state.failing_syncs = 0;
         state.owed = Duration::ZERO;
@@ -171,6 +178,12 @@ impl HostDisk {
         self.state().memory.fork_folder(folder)
     }
 
+    /// Greater whenever what is durable in a folder has changed, or may have.
+    pub fn changes(&self, folder: &Path) -> u64 {
+        let state = self.state();
+        state.changes.0.get(folder).copied().unwrap_or_default() + state.changes.1
+    }
+
     /// How many calls there were.
     pub fn calls(&self) -> u64 {
         self.state().memory.calls()
@@ -207,6 +220,10 @@ impl HostDisk {
 }
 
 impl State {
+    fn changed(&mut self, folder: &Path) {
+        *self.changes.0.entry(folder.to_owned()).or_default() += 1;
+    }
+
     /// What is to be waited for of what is owed.
     fn due(&self) -> Duration {
         GRAIN * u32::try_from(self.owed.as_nanos() / GRAIN.as_nanos()).unwrap_or(u32::MAX)
@@ -244,7 +261,9 @@ impl Disk for HostDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.sync().map_or(Ok(()), |disk| disk.sync_dir(dir))
+        let Some(disk) = self.sync() else { return Ok(()) };
+        self.state().changed(dir);
+        disk.sync_dir(dir)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -286,6 +305,7 @@ impl HostFile {
         let Some(_) = self.disk.sync() else { return Ok(()) };
         let synced = sync(self.file.as_ref());
         let mut state = self.disk.state();
+        state.changed(self.path.parent().unwrap_or(Path::new("/")));
         let now = turmoil::sim_elapsed().unwrap_or_default() + state.due();
         match &synced {
             Ok(()) => state.journal.synced(&self.path, now),

@@ -17,6 +17,7 @@ pub use network::{Cuts, HostNetwork};
 pub use weather::{Forecast, Weather};
 
 use crate::chance::Chance;
+use ::cluster::control::Versions;
 use node::world::{Entropy, Workers, World};
 use std::io;
 use std::net::IpAddr;
@@ -47,8 +48,8 @@ impl Surroundings {
         }
     }
 
-    /// The world of the `life`-th process on the host at `address`.
-    pub fn world(&self, address: IpAddr, cuts: &Cuts, life: u64) -> World {
+    /// The world of the `life`-th process on the host at `address`, a build that speaks `speaks`.
+    pub fn world(&self, address: IpAddr, cuts: &Cuts, life: u64, speaks: Versions) -> World {
         let entropy = Seeded(Mutex::new(self.chance.branch("life", life)));
         World {
             disk: Arc::new(self.disk.clone()),
@@ -58,6 +59,7 @@ impl Surroundings {
             entropy: Arc::new(entropy),
             workers: Workers::Inline(Arc::new(self.disk.clone())),
             engine: Some(Engine::Memory),
+            speaks,
         }
     }
 }

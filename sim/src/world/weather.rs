@@ -5,6 +5,7 @@
 
 use crate::chance::Chance;
 use node::world::{Courier, Fate};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,13 +32,20 @@ struct State {
     forecast: Forecast,
     /// The calls that are all lost, whatever the forecast.
     lost_calls: &'static [&'static str],
+    /// How many calls of each method were made.
+    calls: BTreeMap<&'static str, u64>,
     chance: Chance,
 }
 
 impl Weather {
     /// Fine weather.
     pub fn new(chance: Chance) -> Self {
-        Self(Arc::new(Mutex::new(State { forecast: Forecast::default(), lost_calls: &[], chance })))
+        Self(Arc::new(Mutex::new(State {
+            forecast: Forecast::default(),
+            lost_calls: &[],
+            calls: BTreeMap::new(),
+            chance,
+        })))
     }
 
     /// Changes it.
@@ -48,6 +56,11 @@ impl Weather {
     /// Loses every call of these methods from now on, and no others than the forecast says.
     pub fn lose_calls(&self, methods: &'static [&'static str]) {
         self.state().lost_calls = methods;
+    }
+
+    /// How many calls of a method were made, whatever became of them.
+    pub fn calls(&self, method: &str) -> u64 {
+        self.state().calls.get(method).copied().unwrap_or_default()
     }
 
     /// What becomes of the next message. Fine weather draws nothing.
@@ -75,7 +88,12 @@ impl Weather {
 
 impl Courier for Weather {
     fn fate(&self, _: SocketAddr, method: &'static str) -> Fate {
-        if self.state().lost_calls.contains(&method) { Fate::LoseRequest } else { self.next() }
+        let is_lost = {
+            let mut state = self.state();
+            *state.calls.entry(method).or_default() += 1;
+            state.lost_calls.contains(&method)
+        };
+        if is_lost { Fate::LoseRequest } else { self.next() }
     }
 }
 
@@ -105,4 +123,5 @@ fn calls_of_one_kind_are_lost_and_the_others_arrive() {
     assert_eq!((weather.fate(to, "raft"), weather.fate(to, "store")), (Fate::LoseRequest, Fate::Deliver));
     weather.lose_calls(&[]);
     assert_eq!(weather.fate(to, "raft"), Fate::Deliver);
+    assert_eq!(["raft", "store", "scan"].map(|method| weather.calls(method)), [2, 1, 0]);
 }

@@ -164,7 +164,7 @@ impl Group {
         let host = self.hosts.get_mut(&node).unwrap();
         host.life += 1;
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let world = host.surroundings.world(address, &Cuts::default(), host.life);
+        let world = host.surroundings.world(address, &Cuts::default(), host.life, Versions::SHIPPED);
         let end = End { own: node, life: host.life, wires: Arc::clone(&self.wires) };
         let control = Control::start(&world, self.settings.clone(), node, Arc::new(end)).await.unwrap();
         control.allow_elections(true);
@@ -281,7 +281,7 @@ fn member(node: u64, zone: String) -> Member {
     let at = SocketAddr::from(([10, 0, 0, u8::try_from(node).unwrap()], 18182));
     let mut key = NodeKey([0; 32]);
     key.0[..8].copy_from_slice(&node.to_be_bytes());
-    Member { key, rpc: at, gossip: at, api: at, zone, versions: Versions { min: 1, max: 1 } }
+    Member { key, rpc: at, gossip: at, api: at, zone, versions: Versions::SHIPPED }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -33,7 +33,15 @@ pub enum LogError {
         #[source]
         source: FrameError,
     },
-    /// The segment or the manifest has a version that this release does not know. Upgrade the node.
+    /// The log was raised to a version of the formats that this node does not speak. Run a release that speaks it.
+    #[error(
+        "the log is of version {version}, which this release does not speak: run a release that speaks version {version}"
+    )]
+    Later {
+        /// Its version.
+        version: u16,
+    },
+    /// The segment has a version that this release does not know. Upgrade the node.
     #[error("{what} has version {version}, which this release does not know: upgrade the node")]
     Version {
         /// The file.

@@ -6,11 +6,10 @@
 use super::bytes::{array, narrow, u16_at, u32_at, u64_at, wide};
 use super::position::Position;
 use model::{AgentId, Home, RecordId, Stamp, Timestamp};
+use std::cmp::Ordering;
 
 /// The length of a frame's header in bytes.
 pub const FRAME_HEADER: usize = 24;
-/// The frame version that this release writes, and the only one it reads.
-pub(super) const FRAME_VERSION: u8 = 1;
 /// Record kind and id, which stand before the archive.
 const RECORD_PREFIX: usize = 1 + RecordId::LENGTH;
 /// Where the bytes begin that the CRC covers, after the length and the CRC itself.
@@ -19,12 +18,24 @@ const COVERED_AT: usize = 8;
 const ERASED_PAYLOAD: usize = 32 + 32 + 32 + 8;
 /// One pair of an offsets table: `at` and offset.
 pub(super) const PAIR: usize = 8;
-/// The types, as they stand in a header.
-const TYPES: std::ops::RangeInclusive<u8> = 1..=11;
+/// The type of the frame that the next version brings.
+#[cfg(feature = "next")]
+const VERSION: u8 = 12;
 /// The length of a `lost` payload: segment, `at`, length, kind, id.
 const LOST_PAYLOAD: usize = 4 + 4 + 4 + RECORD_PREFIX;
-/// The types that are of no home: ceiling, seal, offsets. They state 256.
-const WITHOUT_HOME: [u8; 3] = [4, 9, 10];
+/// The types that are of no home: ceiling, seal, offsets, version. They state 256.
+const WITHOUT_HOME: [u8; 4] = [4, 9, 10, 12];
+
+/// The version of the formats that brought a type, which a frame of it states; `None` of types that this release does not
+/// know.
+fn version_of(number: u8) -> Option<u8> {
+    match number {
+        1..=11 => Some(1),
+        #[cfg(feature = "next")]
+        VERSION => Some(2),
+        _ => None,
+    }
+}
 
 /// What kind of body a record frame's archive holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,15 +189,23 @@ pub enum Frame<'a> {
     /// A frame is damaged. Compaction leaves it in the place of that frame; an erasure of what cannot be read writes it
     /// first.
     Lost(Lost),
+    /// From here on the log may hold what this version of the formats brought.
+    #[cfg(feature = "next")]
+    Version {
+        /// When.
+        now: Stamp,
+        /// Which.
+        version: u16,
+    },
 }
 
-/// Why a frame with a right CRC cannot be read: a newer release wrote it. Upgrade this node.
+/// Why a frame with a right CRC cannot be read: a later release wrote it. Run that one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// Its version is not the one that this release writes.
-    #[error("frame version {0} is unknown to this release; upgrade the node")]
+    /// It is of a version of the formats that this node does not speak.
+    #[error("it is of version {0} of the formats: run a release that speaks version {0}")]
     Version(u8),
-    /// Its type is not one of the eleven.
+    /// Its type is none of those that its version has.
     #[error("frame type {0} is unknown to this release; upgrade the node")]
     Type(u8),
     /// Its payload is not of the form that its type has.
@@ -211,6 +230,8 @@ impl Frame<'_> {
             | Self::HintDone { .. }
             | Self::Seal { .. }
             | Self::Offsets { .. } => None,
+            #[cfg(feature = "next")]
+            Self::Version { .. } => None,
         }
     }
 
@@ -229,6 +250,8 @@ impl Frame<'_> {
             Self::Seal { .. } => 1,
             Self::Offsets { pairs, .. } => pairs.len(),
             Self::Lost(_) => LOST_PAYLOAD,
+            #[cfg(feature = "next")]
+            Self::Version { .. } => 2,
         }
     }
 
@@ -246,6 +269,8 @@ impl Frame<'_> {
             Self::Seal { now, .. } => (9, Home::GLOBAL, *now),
             Self::Offsets { now, .. } => (10, Home::GLOBAL, *now),
             Self::Lost(lost) => (11, lost.home, lost.stamp),
+            #[cfg(feature = "next")]
+            Self::Version { now, .. } => (VERSION, Home::GLOBAL, *now),
         }
     }
 
@@ -257,7 +282,7 @@ impl Frame<'_> {
         let (number, home, stamp) = self.header();
         buffer.extend_from_slice(&narrow(self.payload_length()).to_le_bytes());
         buffer.extend_from_slice(&[0; 4]);
-        buffer.extend_from_slice(&[FRAME_VERSION, number]);
+        buffer.extend_from_slice(&[version_of(number).unwrap_or_default(), number]);
         buffer.extend_from_slice(&home.number().to_le_bytes());
         buffer.extend_from_slice(&at.to_le_bytes());
         buffer.extend_from_slice(&stamp.to_bits().to_le_bytes());
@@ -296,6 +321,8 @@ impl Frame<'_> {
                 buffer.push(kind.map_or(LOST_ERASURE, RecordKind::number));
                 buffer.extend_from_slice(id.as_ref());
             }
+            #[cfg(feature = "next")]
+            Self::Version { version, .. } => buffer.extend_from_slice(&version.to_le_bytes()),
         }
     }
 }
@@ -305,7 +332,7 @@ impl Frame<'_> {
 pub(super) struct FrameHeader {
     payload: u32,
     crc: u32,
-    version: u8,
+    pub(super) version: u8,
     number: u8,
     home: u16,
     /// The offset in generation 0.
@@ -335,7 +362,7 @@ impl FrameHeader {
 
     /// Whether this release could have written it; says nothing of the payload.
     pub(super) fn is_plausible(&self) -> bool {
-        self.version == FRAME_VERSION && TYPES.contains(&self.number) && Home::from_number(self.home).is_some()
+        version_of(self.number) == Some(self.version) && Home::from_number(self.home).is_some()
     }
 }
 
@@ -364,11 +391,10 @@ impl<'a> CheckedFrame<'a> {
     /// The frame in its own type.
     pub(super) fn decode(self) -> Result<Frame<'a>, FrameError> {
         let FrameHeader { version, number, stamp, .. } = self.header;
-        if version != FRAME_VERSION {
-            return Err(FrameError::Version(version));
-        }
-        if !TYPES.contains(&number) {
-            return Err(FrameError::Type(number));
+        match version.cmp(&version_of(number).unwrap_or(1)) {
+            Ordering::Greater => return Err(FrameError::Version(version)),
+            Ordering::Equal if version_of(number).is_some() => {}
+            Ordering::Equal | Ordering::Less => return Err(FrameError::Type(number)),
         }
         let home = Home::from_number(self.header.home).ok_or(FrameError::Payload(number))?;
         let payload = self.bytes.get(FRAME_HEADER..).unwrap_or_default();
@@ -416,6 +442,8 @@ fn decode_payload(number: u8, home: Home, stamp: Stamp, payload: &[u8]) -> Optio
             let kind = if kind == LOST_ERASURE { None } else { Some(RecordKind::from_number(kind)?) };
             Some(Frame::Lost(Lost { home, stamp, position, length: u32_at(payload, 8)?, kind, id }))
         })?,
+        #[cfg(feature = "next")]
+        VERSION => is(2).and_then(|()| Some(Frame::Version { now: stamp, version: u16_at(payload, 0)? }))?,
         _ => return None,
     })
 }
@@ -466,6 +494,8 @@ mod tests {
                 id,
             }),
             Frame::Lost(Lost { home, stamp, position: Position::START, length: 128, kind: None, id }),
+            #[cfg(feature = "next")]
+            Frame::Version { now: stamp, version: 2 },
         ]
     }
 
@@ -522,6 +552,7 @@ mod tests {
             CheckedFrame::read(&bytes).unwrap().decode().map(|_| ())
         };
         assert_eq!(changed(8, 2), Err(FrameError::Version(2)));
+        assert_eq!(changed(8, 0), Err(FrameError::Type(5)));
         assert_eq!(changed(9, 12), Err(FrameError::Type(12)));
         assert_eq!(changed(9, 0), Err(FrameError::Type(0)));
         assert_eq!(changed(9, 1), Err(FrameError::Payload(1)));

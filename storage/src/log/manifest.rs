@@ -3,6 +3,7 @@
 //! A text file that people can read and that ends with its own CRC. It is replaced whole or not at all, and it is never
 //! the only place where something stands: segments name themselves, so a lost manifest is made anew from them.
 
+use super::FIRST_VERSION as FIRST;
 use super::error::LogError;
 use crate::disk::{Disk, DiskFile};
 use model::{Stamp, hex};
@@ -17,8 +18,6 @@ pub(super) const MANIFEST: &str = "MANIFEST";
 pub(super) const MANIFEST_NEW: &str = "MANIFEST.tmp";
 /// What the first line begins with, before the version.
 const TITLE: &str = "stemedb-log-manifest";
-/// The version that this release writes, and the only one it reads.
-const VERSION: u32 = 1;
 /// What the last line begins with, before the CRC of all before it.
 const CRC_KEY: &str = "crc32c ";
 /// The longest manifest that is read: a million segments.
@@ -51,6 +50,8 @@ pub(super) struct Entry {
 /// The whole of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Manifest {
+    /// The version of the formats that whoever reads the log must speak.
+    pub(super) version: u16,
     /// The store's id.
     pub(super) store: [u8; 16],
     /// The clock's ceiling when the open segment was begun.
@@ -68,8 +69,8 @@ pub(super) enum ManifestError {
     Missing,
     /// It is not what was written.
     Damaged,
-    /// A newer release wrote it.
-    Version(u32),
+    /// Its version is later than any that is spoken here.
+    Version(u16),
     /// The disk refused.
     Io(io::Error),
 }
@@ -77,15 +78,15 @@ pub(super) enum ManifestError {
 impl Manifest {
     /// A manifest of no segments.
     pub(super) fn new(store: [u8; 16]) -> Self {
-        Self { store, ceiling: Stamp::ZERO, greatest_stamp: Stamp::ZERO, segments: BTreeMap::new() }
+        Self { version: FIRST, store, ceiling: Stamp::ZERO, greatest_stamp: Stamp::ZERO, segments: BTreeMap::new() }
     }
 
     fn text(&self) -> String {
         let mut store = String::new();
         self.store.iter().for_each(|byte| store.push_str(&format!("{byte:02x}")));
         let mut text = format!(
-            "{TITLE} {VERSION}\nstore {store}\nceiling {}\ngreatest_stamp {}\n",
-            self.ceiling, self.greatest_stamp
+            "{TITLE} {}\nstore {store}\nceiling {}\ngreatest_stamp {}\n",
+            self.version, self.ceiling, self.greatest_stamp
         );
         for (number, entry) in &self.segments {
             let line = match entry.sealed {
@@ -104,14 +105,17 @@ impl Manifest {
         text
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+    fn parse(bytes: &[u8], version_max: u16) -> Result<Self, ManifestError> {
         let text = std::str::from_utf8(bytes).or(Err(ManifestError::Damaged))?;
         let checked = checked(text).ok_or(ManifestError::Damaged)?;
         let title = checked.lines().next().and_then(|line| line.strip_prefix(TITLE)).map(str::trim);
         match title.and_then(|version| version.parse().ok()) {
-            Some(VERSION) => Self::parse_lines(checked).ok_or(ManifestError::Damaged),
-            Some(other) => Err(ManifestError::Version(other)),
-            None => Err(ManifestError::Damaged),
+            Some(version) if version > version_max => Err(ManifestError::Version(version)),
+            Some(version) if version >= FIRST => {
+                let manifest = Self::parse_lines(checked).ok_or(ManifestError::Damaged)?;
+                Ok(Self { version, ..manifest })
+            }
+            Some(_) | None => Err(ManifestError::Damaged),
         }
     }
 
@@ -131,8 +135,8 @@ impl Manifest {
         Some(manifest)
     }
 
-    /// Reads the manifest of the log in `dir`.
-    pub(super) fn load(disk: &dyn Disk, dir: &Path) -> Result<Self, ManifestError> {
+    /// Reads the manifest of the log in `dir`, if that is of a version up to `version_max`.
+    pub(super) fn load(disk: &dyn Disk, dir: &Path, version_max: u16) -> Result<Self, ManifestError> {
         let path = dir.join(MANIFEST);
         let length = match disk.file_length(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ManifestError::Missing),
@@ -144,7 +148,7 @@ impl Manifest {
         let mut bytes = vec![0; usize::try_from(length).or(Err(ManifestError::Damaged))?];
         let file = disk.open(&path).map_err(ManifestError::Io)?;
         file.read_exact_at(&mut bytes, 0).map_err(ManifestError::Io)?;
-        Self::parse(&bytes)
+        Self::parse(&bytes, version_max)
     }
 
     /// Puts this manifest in the place of the one in `dir`, durably. On an error either of them may be there.
@@ -168,7 +172,7 @@ impl Manifest {
 impl From<ManifestError> for LogError {
     fn from(error: ManifestError) -> Self {
         match error {
-            ManifestError::Version(version) => Self::Version { what: MANIFEST.to_owned(), version },
+            ManifestError::Version(version) => Self::Later { version },
             ManifestError::Io(source) => Self::Io { what: "read the manifest", source },
             ManifestError::Missing => Self::Io { what: "read the manifest", source: io::ErrorKind::NotFound.into() },
             ManifestError::Damaged => Self::Io { what: "read the manifest", source: io::ErrorKind::InvalidData.into() },
@@ -230,18 +234,21 @@ mod tests {
             crc32c 245660db
         "#]]
         .assert_eq(&text);
-        assert_eq!(Manifest::parse(text.as_bytes()).unwrap(), example());
+        assert_eq!(Manifest::parse(text.as_bytes(), 1).unwrap(), example());
+        let later = Manifest { version: 3, ..example() };
+        assert_eq!(Manifest::parse(later.text().as_bytes(), 3).unwrap(), later);
+        assert!(matches!(Manifest::parse(later.text().as_bytes(), 2), Err(ManifestError::Version(3))));
     }
 
     #[test]
     fn no_flipped_bit_and_no_cut_goes_unnoticed() {
         let mut bytes = example().text().into_bytes();
         for cut in 0..bytes.len() {
-            assert!(Manifest::parse(&bytes[..cut]).is_err());
+            assert!(Manifest::parse(&bytes[..cut], 1).is_err());
         }
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(Manifest::parse(&bytes).is_err(), "bit {bit}");
+            assert!(Manifest::parse(&bytes, 1).is_err(), "bit {bit}");
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
     }
@@ -253,6 +260,6 @@ mod tests {
         disk.make_dirs(dir).unwrap();
         example().store(&disk, dir).unwrap();
         disk.crash(crate::disk::Crash::DropUnsynced);
-        assert_eq!(Manifest::load(&disk, dir).unwrap(), example());
+        assert_eq!(Manifest::load(&disk, dir, 1).unwrap(), example());
     }
 }

@@ -45,6 +45,8 @@ pub use writer::Log;
 use batch::BATCH_HEADER;
 use segment::SEGMENT_HEADER;
 
+/// The version of the formats of a log that was never raised; see [`Log::raise`].
+pub const FIRST_VERSION: u16 = 1;
 /// The longest segment that the format allows, in bytes: 1 GiB.
 pub const SEGMENT_BYTES_LIMIT: u32 = 1 << 30;
 /// The shortest segment that makes sense, in bytes.
@@ -58,11 +60,13 @@ pub struct Settings {
     pub segment_bytes_max: u32,
     /// The longest batch in bytes; a longer append is several batches and several syncs. Default 8 MiB.
     pub batch_bytes_max: u32,
+    /// The latest version of the formats that this node speaks: a log of a later one is not opened. Default [`FIRST_VERSION`].
+    pub version_max: u16,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { segment_bytes_max: 64 << 20, batch_bytes_max: 8 << 20 }
+        Self { segment_bytes_max: 64 << 20, batch_bytes_max: 8 << 20, version_max: FIRST_VERSION }
     }
 }
 

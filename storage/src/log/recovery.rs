@@ -45,7 +45,7 @@ pub(super) fn open(
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(LogError::Locked),
         other => other.map_err(failed("lock the log"))?,
     };
-    let mut opening = Opening::begin(disk.as_ref(), dir, new_store_id)?;
+    let mut opening = Opening::begin(disk.as_ref(), dir, new_store_id, settings.version_max)?;
     let mut segments = opening.find_segments()?;
     let open = opening.mend(&mut segments)?;
     opening.store_manifest()?;
@@ -146,11 +146,18 @@ struct Opening<'d> {
     /// The generations that are there, by segment.
     files: BTreeMap<u32, BTreeSet<u32>>,
     recovery: Recovery,
+    version_max: u16,
 }
 
 impl<'d> Opening<'d> {
     /// Takes stock of the folder and reads the manifest, or begins a new one.
-    fn begin(disk: &'d dyn Disk, dir: &'d Path, new_store_id: [u8; 16]) -> Result<Self, LogError> {
+    ///
+    /// Of a log of a later version than `version_max` nothing is touched.
+    fn begin(disk: &'d dyn Disk, dir: &'d Path, new_store_id: [u8; 16], version_max: u16) -> Result<Self, LogError> {
+        let loaded = match Manifest::load(disk, dir, version_max) {
+            Err(error @ ManifestError::Version(_)) => return Err(error.into()),
+            loaded => loaded,
+        };
         let mut files: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
         for name in disk.list(dir).map_err(failed("list the log's folder"))? {
             if let Some((number, generation)) = parse_name(&name) {
@@ -159,7 +166,6 @@ impl<'d> Opening<'d> {
                 disk.remove(&dir.join(name)).map_err(failed("remove an unfinished file"))?;
             }
         }
-        let loaded = Manifest::load(disk, dir);
         let created = matches!(loaded, Err(ManifestError::Missing)) && files.is_empty();
         let lost = matches!(loaded, Err(ManifestError::Missing | ManifestError::Damaged)) && !created;
         let manifest = match loaded {
@@ -186,7 +192,7 @@ impl<'d> Opening<'d> {
             end: Position::START,
         };
         let loaded = (!lost).then(|| manifest.clone());
-        let mut opening = Self { disk, dir, manifest, loaded, files, recovery };
+        let mut opening = Self { disk, dir, manifest, loaded, files, recovery, version_max };
         if lost {
             opening.damage(DamageKind::Manifest, (0, 0), 0, 0);
         }
@@ -276,7 +282,8 @@ impl<'d> Opening<'d> {
                 next_number = sealed.last.saturating_add(1);
                 continue;
             }
-            let survey = survey(segment, follows.then_some(next_number))?;
+            let survey = survey(segment, follows.then_some(next_number), self.version_max)?;
+            self.manifest.version = self.manifest.version.max(survey.version);
             self.recovery.ceiling = self.recovery.ceiling.max(survey.ceiling);
             self.recovery.greatest_stamp = self.recovery.greatest_stamp.max(survey.greatest_stamp);
             next_number = survey.next_number(segment);
@@ -357,11 +364,11 @@ fn read(segment: &Segment, from: u32, to: u32) -> Result<Vec<u8>, LogError> {
 }
 
 /// Surveys a segment that nobody else has yet; `first` is the number that its first batch must have, if known.
-fn survey(segment: &mut Arc<Segment>, first: Option<u64>) -> Result<Survey, LogError> {
+fn survey(segment: &mut Arc<Segment>, first: Option<u64>, version_max: u16) -> Result<Survey, LogError> {
     if let Some(own) = Arc::get_mut(segment) {
         own.first = own.first.or(first);
     }
-    let survey = Survey::of(segment)?;
+    let survey = Survey::of(segment, version_max)?;
     if let Some(own) = Arc::get_mut(segment) {
         own.first = own.first.or(survey.first);
         own.last_at = survey.last.map_or(0, |(at, _)| at);

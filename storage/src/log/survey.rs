@@ -5,7 +5,7 @@
 use super::batch::BatchHeader;
 use super::bytes::narrow;
 use super::error::LogError;
-use super::frame::{Frame, SealReason};
+use super::frame::{Frame, FrameError, SealReason};
 use super::manifest::{Entry, Sealed};
 use super::position::Position;
 use super::report::{Damage, DamageKind};
@@ -27,6 +27,8 @@ pub(super) struct Survey {
     pub(super) batches: u64,
     /// How many frames are.
     pub(super) frames: u64,
+    /// The version of the formats that the frames were raised to.
+    pub(super) version: u16,
     /// The highest ceiling.
     pub(super) ceiling: Stamp,
     /// The greatest stamp of a record.
@@ -40,8 +42,8 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Surveys `segment`.
-    pub(super) fn of(segment: &Segment) -> Result<Self, LogError> {
+    /// Surveys `segment`, which is to hold no frame of a later version of the formats than `version_max`.
+    pub(super) fn of(segment: &Segment, version_max: u16) -> Result<Self, LogError> {
         let mut survey = Self { end: SEGMENT_HEADER, ..Self::default() };
         let mut walk = segment.walk();
         loop {
@@ -53,11 +55,11 @@ impl Survey {
                     survey.end = walk.end();
                     survey.batches += 1;
                     survey.seal = None;
-                    survey.take(segment, walk.bytes(), frames_at)?;
+                    survey.take(segment, walk.bytes(), frames_at, version_max)?;
                 }
                 Found::Broken { from, .. } => {
                     survey.end = walk.end();
-                    survey.take(segment, walk.bytes(), from)?;
+                    survey.take(segment, walk.bytes(), from, version_max)?;
                 }
                 Found::Missing { at } => survey.damage(segment, DamageKind::BatchesMissing, at, at),
                 Found::Padding { from, to } => survey.damage(segment, DamageKind::Padding, from, to),
@@ -66,11 +68,15 @@ impl Survey {
         }
     }
 
-    fn take(&mut self, segment: &Segment, bytes: &[u8], base: u32) -> Result<(), LogError> {
+    fn take(&mut self, segment: &Segment, bytes: &[u8], base: u32, version_max: u16) -> Result<(), LogError> {
         let mut outcome = Ok(());
         pieces(bytes, base, segment.is_compacted(), &mut |piece| match piece {
             Piece::Bad(from, to) => self.damage(segment, DamageKind::Frames, from, to),
             Piece::Frame(offset, checked) => match checked.decode() {
+                Ok(_) if u16::from(checked.header.version) > version_max => {
+                    let at = Position { segment: segment.number(), at: checked.header.at };
+                    outcome = Err(LogError::Upgrade { at, source: FrameError::Version(checked.header.version) });
+                }
                 Ok(frame) => {
                     if frame.marks_loss_at(Position { segment: segment.number(), at: checked.header.at }) {
                         let to = offset.saturating_add(narrow(checked.bytes.len()));
@@ -91,6 +97,10 @@ impl Survey {
         self.frames += 1;
         if let Frame::Ceiling { ceiling } = frame {
             self.ceiling = self.ceiling.max(*ceiling);
+        }
+        #[cfg(feature = "next")]
+        if let Frame::Version { version, .. } = frame {
+            self.version = self.version.max(*version);
         }
         self.seal = if let Frame::Seal { reason, .. } = frame { Some(*reason) } else { None };
         self.greatest_stamp = self.greatest_stamp.max(frame.record_stamp().unwrap_or(Stamp::ZERO));

@@ -141,6 +141,24 @@ impl Log {
         if self.active.is_some() { self.roll() } else { Ok(()) }
     }
 
+    /// The version of the formats that whoever opens the log must speak.
+    pub fn version(&self) -> u16 {
+        self.shared.manifest().version
+    }
+
+    /// Raises the version of the formats, durably: from then on no release opens the log that does not speak it. It is never
+    /// lowered. Cost: one manifest, if it is raised.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::DiskFull`] or [`LogError::Io`]: it may be raised or not; asking again is harmless.
+    pub fn raise(&self, version: u16) -> Result<(), LogError> {
+        if version <= self.version() {
+            return Ok(());
+        }
+        self.shared.switch(|manifest| manifest.version = version).map_err(failed("write the manifest"))
+    }
+
     /// A reader of this log.
     pub fn reader(&self) -> LogReader {
         LogReader { shared: Arc::clone(&self.shared) }

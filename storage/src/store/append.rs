@@ -149,6 +149,10 @@ impl Appender {
         self.shared.clock()
     }
 
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -114,6 +114,8 @@ impl<'a> Changes<'a> {
             | Frame::HintDone { .. }
             | Frame::Seal { .. }
             | Frame::Offsets { .. } => Ok(()),
+            #[cfg(feature = "next")]
+            Frame::Version { .. } => Ok(()),
         }
     }
 
@@ -124,6 +126,8 @@ impl<'a> Changes<'a> {
             Frame::Stamp { id, stamp, .. } => self.note_stamp(id, *stamp, filed),
             Frame::Erased { id, home, stamp, .. } => self.note_erased(position, length, (*id, *home, *stamp), filed),
             Frame::Close { .. } | Frame::Ceiling { .. } | Frame::Seal { .. } | Frame::Offsets { .. } => Ok(()),
+            #[cfg(feature = "next")]
+            Frame::Version { .. } => Ok(()),
             Frame::HomeDropped { home, .. } => self.note_home_dropped(position, frame, *home),
             Frame::Hint(record) => self.note_hint(position, length, record),
             Frame::HintDone { home, id, .. } => self.note_hint_done(position, length, (*home, id)),

@@ -181,6 +181,8 @@ impl Comparison<'_> {
             | Frame::Ceiling { .. }
             | Frame::Seal { .. }
             | Frame::Offsets { .. } => Ok(()),
+            #[cfg(feature = "next")]
+            Frame::Version { .. } => Ok(()),
             Frame::Hint(record) => self.hint(position, frame, record, tally),
             Frame::HintDone { home, id, .. } => match self.hint_entry(*home, id)? {
                 Some(entry) if entry.position < position => {

@@ -26,8 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// How many elements of a dropped home one step goes over: some milliseconds, during which no record is appended.
-pub(super) const STEP: usize = if cfg!(test) { 3 } else { 256 };
+/// How many elements of a dropped home one step goes over: a few milliseconds, during which no record is appended.
+pub(super) const STEP: usize = if cfg!(test) { 3 } else { 64 };
 
 /// What the log says of a home that moved away, and how far the index reflects it: the entry `m` `dropped` home, 56 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -301,12 +301,12 @@ impl Shared {
 
     /// Whether there is a record of a home that was neither dropped nor erased.
     fn holds_records(&self, home: Home) -> Result<bool, ReadError> {
-        let mut after = None;
+        let (mut after, mut limit) = (None, 1);
         loop {
-            let page = self.elements_held(home, after, Stamp::MAX, STEP)?;
+            let page = self.elements_held(home, after, Stamp::MAX, limit)?;
             match page.last() {
                 _ if page.iter().any(|element| !element.erased) => return Ok(true),
-                Some(last) if page.len() == STEP => after = Some((last.stamp, last.id)),
+                Some(last) if page.len() == limit => (after, limit) = (Some((last.stamp, last.id)), STEP),
                 _ => return Ok(false),
             }
         }

@@ -3,7 +3,7 @@
 //! It decides what is due and never when: a thread of the node's calls it, in a simulation the test does.
 
 use super::error::{ReadError, StoreError};
-use super::shared::Shared;
+use super::shared::{Shared, State};
 use super::summary::{Garbage, all_superseded, superseded, superseded_position};
 use crate::index::entry::{IdEntry, Table, entry_id};
 use crate::log::{Compacted, Damage, Frame, Item, Knowledge, LogError, Lost, Position, Scrubber};
@@ -40,8 +40,9 @@ impl Maintenance {
         Self { shared, scrubber }
     }
 
-    /// Takes one step of what is due to the index: rebuilding it, or comparing it with the log after an unclean stop.
-    /// Returns whether there is more to do. Some 20 ms, during which no record is appended.
+    /// Takes one step of what is due to the index: rebuilding it, comparing it with the log after an unclean stop, or taking
+    /// out what moved away. Returns whether there is more to do. Some 20 ms of a rebuild and a few of the rest, during which
+    /// no record is appended.
     ///
     /// # Errors
     ///
@@ -53,6 +54,11 @@ impl Maintenance {
             Err(StoreError::Read(ReadError::Index(_) | ReadError::Rebuilding(_))) => Ok(true),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether queries and appends wait for the steps that are left.
+    pub fn is_urgent(&self) -> bool {
+        matches!(self.shared.state(), State::Rebuilding { .. })
     }
 
     /// Rewrites the sealed segment that gains most from it, if one holds an erased body or more garbage than the setting
@@ -222,6 +228,8 @@ impl Shared {
             // The last of a home says all that the others said.
             Frame::HomeDropped { home, .. } => Ok(dropped.get(home).is_none_or(|before| position >= *before)),
             Frame::Close { .. } | Frame::Ceiling { .. } | Frame::Seal { .. } | Frame::Offsets { .. } => Ok(true),
+            #[cfg(feature = "next")]
+            Frame::Version { .. } => Ok(true),
         }
     }
 

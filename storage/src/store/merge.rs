@@ -30,8 +30,12 @@ pub enum Source {
         /// What this store has at or below it is settled, and does not change.
         settled: Option<Stamp>,
     },
-    /// The same, and nothing at or below this stamp changes any more at any owner: it is taken exactly as it is.
-    Settled,
+    /// One whom this store follows: where it or this store has it at or below this stamp, it is taken exactly as it is, and
+    /// else as from an owner.
+    Followed {
+        /// Up to when the other one has closed.
+        until: Stamp,
+    },
     /// Anyone else: a coordinator, the keeper of a hint, a former owner, an archive. At or below the closed time it gets
     /// a new stamp if it is not known, and changes nothing if it is.
     Other,
@@ -57,8 +61,8 @@ pub(super) struct Terms {
     pub(super) stamp: Option<Stamp>,
     /// No stamp at or below it is taken, and nothing that has one changes; `None` where that does not count.
     pub(super) closed: Option<Stamp>,
-    /// Whether it is taken exactly as it is, whatever is known.
-    pub(super) exact: bool,
+    /// It is taken exactly as it is, whatever is known, if either has a stamp at or below this one.
+    pub(super) follows: Option<Stamp>,
 }
 
 /// What became of one incoming record.
@@ -175,19 +179,25 @@ impl Appender {
 impl Terms {
     /// Those of a record that the appender stamps itself, when it has closed so much.
     pub(super) fn new(closed: Stamp) -> Self {
-        Self { stamp: None, closed: Some(closed), exact: false }
+        Self { stamp: None, closed: Some(closed), follows: None }
     }
 
     fn of(stamp: Stamp, role: Role, source: Source, closed: Stamp) -> Self {
-        let (closed, exact) = match (role, source) {
+        let (closed, follows) = match (role, source) {
             #[cfg(feature = "planted")]
-            (Role::Owned, Source::Other) if planted::is(planted::Bug::MinMergeBelowClosedFrontier) => (None, false),
-            (Role::Owned, Source::Other) => (Some(closed), false),
-            (Role::Owned, Source::Settled) => (None, true),
-            (Role::Owned, Source::Owner { settled }) => (settled, false),
-            (Role::Hint, _) => (None, false),
+            (Role::Owned, Source::Other) if planted::is(planted::Bug::MinMergeBelowClosedFrontier) => (None, None),
+            (Role::Owned, Source::Other) => (Some(closed), None),
+            (Role::Owned, Source::Followed { until }) => (None, Some(until)),
+            (Role::Owned, Source::Owner { settled }) => (settled, None),
+            (Role::Hint, _) => (None, None),
         };
-        Self { stamp: Some(stamp).filter(|stamp| closed.is_none_or(|closed| *stamp > closed)), closed, exact }
+        Self { stamp: Some(stamp).filter(|stamp| closed.is_none_or(|closed| *stamp > closed)), closed, follows }
+    }
+
+    /// Whether it is taken exactly as it is in place of what is known under this stamp.
+    pub(super) fn is_exact(&self, known: Option<Stamp>) -> bool {
+        let is_below = |until| [self.stamp, known].into_iter().flatten().any(|stamp| stamp <= until);
+        self.follows.is_some_and(is_below)
     }
 
     /// Whether what is known under this stamp may change.

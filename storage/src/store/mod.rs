@@ -29,6 +29,7 @@ mod note;
 mod open;
 mod plan;
 mod questions;
+mod raise_version;
 mod read;
 mod rebuild;
 mod set;

@@ -132,7 +132,9 @@ impl Plan {
                 let place = self.keep(Held { role, id, home, stamp: Some(first), signatures, body, write });
                 self.again(place, record, terms)
             }
-            Known::Damaged { .. } if terms.exact => self.add(record, role, stamp, Verdict::Exists),
+            Known::Damaged { stamp: first } if terms.is_exact(Some(first)) => {
+                self.add(record, role, stamp, Verdict::Exists)
+            }
             // What the disk lost comes back with the envelope.
             Known::Damaged { stamp: first } => {
                 let least = stamp.map_or(first, |stamp| stamp.min(first));
@@ -171,7 +173,9 @@ impl Plan {
     /// An id that the plan holds is named again: keeps the smaller stamp and the smaller signatures.
     fn again(&mut self, place: usize, record: &Record, terms: Terms) -> Result<Verdict, AppendError> {
         let Some(held) = self.held.get_mut(place) else { return Ok(Verdict::Exists(place)) };
-        if terms.exact && (held.stamp != terms.stamp || record.envelope().signatures() != held.signatures.as_slice()) {
+        if terms.is_exact(held.stamp)
+            && (held.stamp != terms.stamp || record.envelope().signatures() != held.signatures.as_slice())
+        {
             let exactly = Held::new(record, held.role, terms.stamp)?;
             if exactly.fits(self.frame_bytes_max) {
                 *held = exactly;

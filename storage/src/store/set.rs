@@ -11,6 +11,7 @@ use crate::index::Index;
 use crate::index::entry::set::{ElementEntry, element, elements_of};
 use model::set::{Leaf, SetSum};
 use model::{Home, RecordId, Stamp};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// One element of a home's set.
@@ -66,18 +67,22 @@ impl Reader {
         self.shared.elements_held(home, after, until, limit)
     }
 
-    /// The homes in which this store has elements, each with the sum of all of them. Cost: none to speak of.
+    /// The homes in which this store has elements, each with the sum of all of them; but for those that are
+    /// [`Reader::going`]. Cost: none to speak of.
     ///
     /// # Errors
     ///
     /// As [`Reader::root`].
     pub fn homes(&self) -> Result<Vec<(Home, SetSum)>, ReadError> {
         let totals = self.shared.index_with(Needs::Postings, |_, _| Ok(self.shared.sums().totals()))?;
-        let held = totals.into_iter().map(|(home, total)| {
-            let going = self.shared.dropped(home).is_going();
-            Ok((home, if going { self.root(home, Stamp::MAX)? } else { total }))
-        });
-        Ok(held.collect::<Result<Vec<_>, ReadError>>()?.into_iter().filter(|(_, sum)| *sum != SetSum::ZERO).collect())
+        Ok(totals.into_iter().filter(|(home, _)| !self.shared.dropped(*home).is_going()).collect())
+    }
+
+    /// The homes that were dropped and are not out of the index yet. What came since, and what was erased, is found among
+    /// their elements at the cost of a look at each; so whoever can, waits until they are out. Cost: none to speak of.
+    pub fn going(&self) -> BTreeSet<Home> {
+        let sums = self.shared.sums();
+        sums.all_dropped().filter(|(_, dropped)| dropped.is_going()).map(|(home, _)| home).collect()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Shapes of what operators are told of a cluster.
 
 use crate::database::{
-    Addresses, Candidate, Cluster, ClusterSettings, Member, Moves, NodeFigures, NodeState, NodeView, Shortfall, Status,
+    Addresses, Candidate, Cluster, ClusterSettings, Member, Moves, NodeFigures, NodeState, NodeView, Shortfall, Speaks,
+    Status,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,6 +17,8 @@ pub(crate) struct ClusterShape {
     epoch: u64,
     /// The node that leads the control plane, if this node knows one; reads and writes go on without.
     leader: Option<String>,
+    /// The version of formats and protocol that is active; null before the founding.
+    active_version: Option<u16>,
     /// On how many nodes a record is kept: what is set, or as many nodes as there are if they are fewer.
     copies: u8,
     /// Everybody who belongs to it, ascending by name.
@@ -31,8 +34,8 @@ pub(crate) struct ClusterShape {
 impl From<Cluster> for ClusterShape {
     fn from(cluster: Cluster) -> Self {
         let copies = copies(&cluster);
-        let Cluster { cluster_id, epoch, leader, members, settings, moves, candidates } = cluster;
-        Self { cluster_id, epoch, leader, copies, members, settings, moves, candidates }
+        let Cluster { cluster_id, epoch, leader, active_version, members, settings, moves, candidates } = cluster;
+        Self { cluster_id, epoch, leader, active_version, copies, members, settings, moves, candidates }
     }
 }
 
@@ -80,6 +83,8 @@ struct NodeShape {
     homes: u16,
     /// Whether it gives away what it owns, and is removed then.
     is_draining: bool,
+    /// Which versions of formats and protocol it speaks, as it said when it started.
+    speaks: Speaks,
     /// The version of its program.
     version: Option<String>,
     /// How far it is behind the other owners of its homes: the longest lag.
@@ -88,12 +93,17 @@ struct NodeShape {
     hints_pending: Option<u64>,
     /// Records not yet on all their owners, of the homes that it counts for.
     under_replicated: Option<Shortfall>,
+    /// The version that its log was raised to; left out as long as the node that was asked does not go by version 2, or if
+    /// nobody answered.
+    #[cfg(feature = "next")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_version: Option<u16>,
 }
 
 impl NodeShape {
     fn new(view: NodeView, is_self: bool, is_leader: bool) -> Self {
         let NodeView { member, state, figures } = view;
-        let Member { node_id, addresses, zone, homes, is_draining } = member;
+        let Member { node_id, addresses, zone, homes, is_draining, speaks } = member;
         let lag = |figures: &NodeFigures| std::time::Duration::from_millis(figures.replication_lag_ms).as_secs_f64();
         Self {
             node_id,
@@ -104,9 +114,12 @@ impl NodeShape {
             zone,
             homes,
             is_draining,
+            speaks,
             replication_lag_seconds: figures.as_ref().map(lag),
             hints_pending: figures.as_ref().map(|figures| figures.hints_pending),
             under_replicated: figures.as_ref().map(|figures| figures.under_replicated),
+            #[cfg(feature = "next")]
+            log_version: figures.as_ref().and_then(|figures| figures.log_version),
             version: figures.map(|figures| figures.version),
         }
     }
@@ -131,6 +144,8 @@ pub(crate) struct Glance {
     epoch: u64,
     /// The node that leads the control plane, if this node knows one.
     leader: Option<String>,
+    /// The version of formats and protocol that is active; null before the founding.
+    active_version: Option<u16>,
     /// How many nodes belong to it.
     nodes: usize,
     /// How many of them live.
@@ -155,6 +170,7 @@ impl Glance {
             cluster_id: cluster.cluster_id,
             epoch: cluster.epoch,
             leader: cluster.leader,
+            active_version: cluster.active_version,
             nodes: cluster.members.len(),
             nodes_up: nodes.iter().filter(|node| node.state == NodeState::Alive).count(),
             hints_pending: figures().fold(0, |sum, figures| sum.saturating_add(figures.hints_pending)),

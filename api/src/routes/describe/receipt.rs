@@ -1,6 +1,6 @@
 //! Shapes of what a write, a probe or an erasure is answered with.
 
-use crate::database::{self, Outcome, Part};
+use crate::database::{self, Outcome, Part, Speaks};
 use crate::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -106,6 +106,10 @@ pub(crate) struct Health {
     pub(crate) version: String,
     /// The node's name, for ever.
     pub(crate) node_id: String,
+    /// Which versions of formats and protocol it speaks.
+    pub(crate) speaks: Speaks,
+    /// Which of them it goes by; null before there is a cluster, and while it speaks none that is active.
+    pub(crate) active_version: Option<u16>,
 }
 
 /// The node can serve.

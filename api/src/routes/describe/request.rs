@@ -188,15 +188,18 @@ pub(crate) struct SettingsChange {
 pub(crate) struct ChangeShape {
     /// `join` makes a node that waits a member; `drain` has one give away what it owns and then removes it, and `keep` stops
     /// that; `remove` removes a dead one at once; `replace` removes a dead one and takes in `by` for it; `pause` and `resume`
-    /// concern what moves.
-    #[schema(pattern = "^(join|drain|keep|remove|replace|pause|resume)$")]
+    /// concern what moves; `activate` makes `version` the active version of formats and protocol, for ever.
+    #[schema(pattern = "^(join|drain|keep|remove|replace|pause|resume|activate)$")]
     change: String,
-    /// Which node; not for `pause` and `resume`.
+    /// Which node; not for `pause`, `resume` and `activate`.
     #[schema(nullable = false, pattern = "^[0-9a-f]{16}$")]
     node: Option<String>,
     /// Who takes its place; for `replace` alone.
     #[schema(nullable = false, pattern = "^[0-9a-f]{16}$")]
     by: Option<String>,
+    /// Which version; for `activate` alone.
+    #[schema(nullable = false, minimum = 1)]
+    version: Option<u16>,
     /// Whether it is only to be shown what it would come to; false if left out.
     #[schema(required = false)]
     plan: bool,

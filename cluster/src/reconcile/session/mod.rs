@@ -50,7 +50,7 @@ pub struct Roots {
     pub closed: Stamp,
     /// Up to when the node knows a home to be stable.
     pub stable: BTreeMap<Home, Stamp>,
-    /// Of the peer: up to when this node is to have exactly what the peer has.
+    /// Of the peer, where it holds all of a home: up to when whoever joins that is to have exactly what the peer has.
     pub settled: BTreeMap<Home, Stamp>,
 }
 

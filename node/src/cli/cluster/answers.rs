@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// The answer of `/v1/admin/nodes`.
 #[derive(Debug, Deserialize)]
@@ -21,9 +22,23 @@ pub(super) struct Node {
     pub(super) homes: u16,
     #[serde(default)]
     pub(super) is_draining: bool,
+    pub(super) speaks: Option<Speaks>,
     pub(super) replication_lag_seconds: Option<f64>,
     pub(super) hints_pending: Option<u64>,
     pub(super) under_replicated: Option<Shortfall>,
+}
+
+/// The versions of formats and protocol that a node speaks.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct Speaks {
+    min: u16,
+    max: u16,
+}
+
+impl fmt::Display for Speaks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.min == self.max { write!(f, "{}", self.min) } else { write!(f, "{} to {}", self.min, self.max) }
+    }
 }
 
 /// A node that waits to be made a member.
@@ -61,6 +76,7 @@ pub(super) struct Cluster {
     pub(super) cluster_id: Option<String>,
     pub(super) epoch: u64,
     pub(super) leader: Option<String>,
+    pub(super) active_version: Option<u16>,
     pub(super) nodes: u64,
     pub(super) nodes_up: u64,
     pub(super) copies: u8,

@@ -7,6 +7,7 @@ use super::super::client::Client;
 use super::super::console::{Console, Tone};
 use super::super::failure::Failure;
 use super::super::stop::Stop;
+use super::answers::Speaks;
 use super::read;
 use crate::cli::text::harmless;
 use comfy_table::{Cell, CellAlignment};
@@ -43,6 +44,17 @@ pub struct Two {
     pub how: How,
 }
 
+/// The version that is to be active.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Activation {
+    /// The version after the one that is active: no node that does not speak it is let in again
+    #[arg(value_name = "VERSION")]
+    pub version: u16,
+    /// Shows who speaks what, and changes nothing
+    #[arg(long)]
+    pub plan: bool,
+}
+
 /// How a change is made.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct How {
@@ -59,6 +71,8 @@ pub struct How {
 struct Changed {
     is_made: bool,
     homes_to_move: u64,
+    #[serde(default)]
+    active_version: u16,
     nodes: Vec<Share>,
 }
 
@@ -67,6 +81,7 @@ struct Share {
     node_id: String,
     homes_now: u16,
     homes_then: u16,
+    speaks: Option<Speaks>,
 }
 
 /// As much of the cluster as tells how far it is.
@@ -96,11 +111,7 @@ pub(super) fn make(
     json_output: bool,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let mut body = body;
-    if let Some(fields) = body.as_object_mut() {
-        fields.insert("plan".to_owned(), how.plan.into());
-    }
-    let answer = admin.post("/v1/admin/changes", &[], "application/json", body.to_string().as_bytes())?.taken()?;
+    let answer = ask(admin, body, how)?;
     let changed: Changed = read(answer.clone())?;
     if json_output {
         console.json(&answer)?;
@@ -114,10 +125,39 @@ pub(super) fn make(
     if json_output { Ok(()) } else { Ok(console.line(console.paint(Tone::Good, "✓ done"))?) }
 }
 
+/// Makes a version the active one, or shows who speaks what.
+pub(super) fn activate(
+    admin: &Client,
+    version: u16,
+    how: How,
+    json_output: bool,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let answer = ask(admin, json!({"change": "activate", "version": version}), how)?;
+    let Changed { is_made, active_version, nodes, .. } = read(answer.clone())?;
+    if json_output {
+        return Ok(console.json(&answer)?);
+    }
+    let mut table = console.table(&["Node", "Speaks"]);
+    for Share { node_id, speaks, .. } in &nodes {
+        table.add_row([harmless(node_id), speaks.map_or_else(String::new, |speaks| speaks.to_string())]);
+    }
+    console.line(table.trim_fmt())?;
+    let verb = if is_made { "is active" } else { "would be active, for ever" };
+    Ok(console.line(format_args!("version {active_version} {verb}"))?)
+}
+
+fn ask(admin: &Client, mut body: Value, how: How) -> Result<Value, Failure> {
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("plan".to_owned(), how.plan.into());
+    }
+    admin.post("/v1/admin/changes", &[], "application/json", body.to_string().as_bytes())?.taken()
+}
+
 fn show(changed: &Changed, console: &mut Console<'_>) -> std::io::Result<()> {
     let mut table = console.table(&["Node", "Homes now", "Homes then"]);
     let number = |homes: u16| Cell::new(homes).set_alignment(CellAlignment::Right);
-    for Share { node_id, homes_now, homes_then } in &changed.nodes {
+    for Share { node_id, homes_now, homes_then, .. } in &changed.nodes {
         table.add_row([Cell::new(harmless(node_id)), number(*homes_now), number(*homes_then)]);
     }
     console.line(table.trim_fmt())?;

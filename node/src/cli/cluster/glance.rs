@@ -121,6 +121,7 @@ fn print_cluster(cluster: &Cluster, console: &mut Console<'_>) -> io::Result<()>
         ("nodes up", format!("{} of {}", cluster.nodes_up, cluster.nodes)),
         ("leader", cluster.leader.as_deref().map_or_else(|| "none".to_owned(), harmless)),
         ("epoch", cluster.epoch.to_string()),
+        ("active version", cluster.active_version.map_or_else(|| "none".to_owned(), |version| version.to_string())),
         ("copies", cluster.copies.to_string()),
         ("under-replicated", format!("{}{exactly}", shortfall(cluster.under_replicated))),
         ("hints pending", grouped(cluster.hints_pending)),
@@ -131,6 +132,7 @@ fn print_cluster(cluster: &Cluster, console: &mut Console<'_>) -> io::Result<()>
 /// The members of an object on one line.
 fn words(object: &Value) -> String {
     let members = object.as_object().into_iter().flatten();
+    let members = members.filter(|(_, value)| !value.is_object());
     members.map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join("  ")
 }
 

@@ -12,7 +12,7 @@ const UNTOLD: &str = "–";
 
 /// Prints the nodes, and how many of them live.
 pub(super) fn print(nodes: &[Node], console: &mut Console<'_>) -> io::Result<()> {
-    let header = ["Node", "State", "Address", "Zone", "Homes", "Lag", "Hints", "Under-replicated", "Role"];
+    let header = ["Node", "State", "Address", "Zone", "Speaks", "Homes", "Lag", "Hints", "Under-replicated", "Role"];
     let mut table = console.table(&header);
     for node in nodes {
         table.add_row(row(node));
@@ -37,7 +37,7 @@ pub(super) fn print_candidates(candidates: &[Candidate], console: &mut Console<'
     Ok(())
 }
 
-fn row(node: &Node) -> [Cell; 9] {
+fn row(node: &Node) -> [Cell; 10] {
     let figure = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let told = |figure: Option<String>| figure.unwrap_or_else(|| UNTOLD.to_owned());
     let roles = [(node.is_leader, "leader"), (node.is_self, "asked"), (node.is_draining, "draining")];
@@ -53,6 +53,7 @@ fn row(node: &Node) -> [Cell; 9] {
         state,
         Cell::new(harmless(&told(node.addresses.client.clone()))),
         Cell::new(harmless(&told(node.zone.clone()))),
+        Cell::new(told(node.speaks.map(|speaks| speaks.to_string()))),
         figure(node.homes.to_string()),
         figure(told(node.replication_lag_seconds.map(span))),
         figure(told(node.hints_pending.map(grouped))),

@@ -12,7 +12,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use change::{How, One, Two};
+pub use change::{Activation, How, One, Two};
 pub use settings::{Set, Settings};
 pub use watch::Watch;
 
@@ -127,6 +127,8 @@ pub enum Node {
     Pause,
     /// Lets data move again
     Resume,
+    /// Makes a version of formats and protocol the active one, for ever; every member must speak it
+    Activate(Activation),
 }
 
 /// Every node of the cluster.
@@ -154,6 +156,10 @@ impl Node {
             Self::Replace(Two { old, new, how }) => (change::of_two(old, new), *how),
             Self::Pause => (change::of_all("pause"), at_once),
             Self::Resume => (change::of_all("resume"), at_once),
+            Self::Activate(Activation { version, plan }) => {
+                let how = How { plan: *plan, ..at_once };
+                return change::activate(admin, *version, how, json, console);
+            }
         };
         change::make(admin, body, how, json, console)
     }

@@ -25,7 +25,7 @@ fn node(number: usize) -> Value {
     json!({
         "node_id": NAMES[number], "state": "alive", "is_self": number == 0, "is_leader": number == 1,
         "addresses": {"client": format!("10.0.0.{}:18180", number + 1), "rpc": null, "gossip": null},
-        "zone": "a", "homes": 172 - number / 2, "version": "0.1.0", "replication_lag_seconds": 0.012,
+        "zone": "a", "speaks": {"min": 1, "max": 1}, "homes": 172 - number / 2, "version": "0.1.0", "replication_lag_seconds": 0.012,
         "hints_pending": 0, "under_replicated": {"records": 0, "is_exact": true},
     })
 }
@@ -43,7 +43,7 @@ fn gone(number: usize, state: &str) -> Value {
 
 fn cluster() -> Value {
     json!({
-        "cluster_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "epoch": 3, "leader": NAMES[1], "nodes": 3, "nodes_up": 3,
+        "cluster_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "epoch": 3, "leader": NAMES[1], "active_version": 1, "nodes": 3, "nodes_up": 3,
         "copies": 2, "replication_factor": 2, "hints_pending": 0,
         "under_replicated": {"records": 0, "is_exact": true},
     })
@@ -74,10 +74,10 @@ fn glance(cluster: &Value, nodes: &[Value], is_ready: bool) -> String {
 fn a_healthy_cluster() {
     let nodes = [node(0), node(1), node(2)];
     expect_test::expect![[r#"
-         Node              State  Address         Zone  Homes  Lag    Hints  Under-replicated  Role
-         3b6a27bcceb6a42d  alive  10.0.0.1:18180  a       172  12 ms      0                 0  asked
-         81bc1f0000000000  alive  10.0.0.2:18180  a       172  12 ms      0                 0  leader
-         e0f1d2c3b4a59687  alive  10.0.0.3:18180  a       171  12 ms      0                 0
+         Node              State  Address         Zone  Speaks  Homes  Lag    Hints  Under-replicated  Role
+         3b6a27bcceb6a42d  alive  10.0.0.1:18180  a     1         172  12 ms      0                 0  asked
+         81bc1f0000000000  alive  10.0.0.2:18180  a     1         172  12 ms      0                 0  leader
+         e0f1d2c3b4a59687  alive  10.0.0.3:18180  a     1         171  12 ms      0                 0
         3 of 3 alive
     "#]]
     .assert_eq(&list(&nodes));
@@ -87,13 +87,14 @@ fn a_healthy_cluster() {
             nodes up          3 of 3
             leader            81bc1f0000000000
             epoch             3
+            active version    1
             copies            2
             under-replicated  0 (exact)
             hints pending     0
-         Node              State  Address         Zone  Homes  Lag    Hints  Under-replicated  Role
-         3b6a27bcceb6a42d  alive  10.0.0.1:18180  a       172  12 ms      0                 0  asked
-         81bc1f0000000000  alive  10.0.0.2:18180  a       172  12 ms      0                 0  leader
-         e0f1d2c3b4a59687  alive  10.0.0.3:18180  a       171  12 ms      0                 0
+         Node              State  Address         Zone  Speaks  Homes  Lag    Hints  Under-replicated  Role
+         3b6a27bcceb6a42d  alive  10.0.0.1:18180  a     1         172  12 ms      0                 0  asked
+         81bc1f0000000000  alive  10.0.0.2:18180  a     1         172  12 ms      0                 0  leader
+         e0f1d2c3b4a59687  alive  10.0.0.3:18180  a     1         171  12 ms      0                 0
         3 of 3 alive
         node  http://127.0.0.1:18181  node_id 3b6a27bcceb6a42d  status healthy  version 0.1.0
           ✓ log      ok
@@ -115,10 +116,10 @@ fn a_cluster_with_a_node_down() {
     cluster["hints_pending"] = 1041.into();
     cluster["under_replicated"] = json!({"records": 1041, "is_exact": false});
     expect_test::expect![[r#"
-         Node              State  Address         Zone  Homes  Lag    Hints  Under-replicated  Role
-         3b6a27bcceb6a42d  alive  10.0.0.1:18180  a       172  12 ms  1,041           ≥ 1,041  asked
-         81bc1f0000000000  alive  10.0.0.2:18180  a       172  12 ms      0                 0  leader
-         e0f1d2c3b4a59687  down   10.0.0.3:18180  a       171      –      –                 –
+         Node              State  Address         Zone  Speaks  Homes  Lag    Hints  Under-replicated  Role
+         3b6a27bcceb6a42d  alive  10.0.0.1:18180  a     1         172  12 ms  1,041           ≥ 1,041  asked
+         81bc1f0000000000  alive  10.0.0.2:18180  a     1         172  12 ms      0                 0  leader
+         e0f1d2c3b4a59687  down   10.0.0.3:18180  a     1         171      –      –                 –
         2 of 3 alive
     "#]]
     .assert_eq(&list(&nodes));
@@ -129,13 +130,14 @@ fn a_cluster_with_a_node_down() {
             nodes up          2 of 3
             leader            81bc1f0000000000
             epoch             3
+            active version    1
             copies            2
             under-replicated  ≥ 1,041
             hints pending     1,041
-         Node              State  Address         Zone  Homes  Lag    Hints  Under-replicated  Role
-         3b6a27bcceb6a42d  alive  10.0.0.1:18180  a       172  12 ms  1,041           ≥ 1,041  asked
-         81bc1f0000000000  alive  10.0.0.2:18180  a       172  12 ms      0                 0  leader
-         e0f1d2c3b4a59687  down   10.0.0.3:18180  a       171      –      –                 –
+         Node              State  Address         Zone  Speaks  Homes  Lag    Hints  Under-replicated  Role
+         3b6a27bcceb6a42d  alive  10.0.0.1:18180  a     1         172  12 ms  1,041           ≥ 1,041  asked
+         81bc1f0000000000  alive  10.0.0.2:18180  a     1         172  12 ms      0                 0  leader
+         e0f1d2c3b4a59687  down   10.0.0.3:18180  a     1         171      –      –                 –
         2 of 3 alive
         node  http://127.0.0.1:18181  node_id 3b6a27bcceb6a42d  status healthy  version 0.1.0
           ✓ log      ok
@@ -156,10 +158,10 @@ fn a_cluster_without_a_leader_and_a_node_that_is_not_ready() {
     cluster["nodes_up"] = 1.into();
     cluster["under_replicated"]["is_exact"] = false.into();
     expect_test::expect![[r#"
-         Node              State    Address         Zone  Homes  Lag    Hints  Under-replicated  Role
-         3b6a27bcceb6a42d  alive    10.0.0.1:18180  a       172  3 min      0                 0  asked
-         81bc1f0000000000  suspect  10.0.0.2:18180  a       172      –      –                 –
-         e0f1d2c3b4a59687  unknown  10.0.0.3:18180  a       171      –      –                 –
+         Node              State    Address         Zone  Speaks  Homes  Lag    Hints  Under-replicated  Role
+         3b6a27bcceb6a42d  alive    10.0.0.1:18180  a     1         172  3 min      0                 0  asked
+         81bc1f0000000000  suspect  10.0.0.2:18180  a     1         172      –      –                 –
+         e0f1d2c3b4a59687  unknown  10.0.0.3:18180  a     1         171      –      –                 –
         1 of 3 alive
     "#]]
     .assert_eq(&list(&nodes));
@@ -172,13 +174,14 @@ fn a_cluster_without_a_leader_and_a_node_that_is_not_ready() {
             nodes up          1 of 3
             leader            none
             epoch             3
+            active version    1
             copies            2
             under-replicated  ≥ 0
             hints pending     0
-         Node              State    Address         Zone  Homes  Lag    Hints  Under-replicated  Role
-         3b6a27bcceb6a42d  alive    10.0.0.1:18180  a       172  3 min      0                 0  asked
-         81bc1f0000000000  suspect  10.0.0.2:18180  a       172      –      –                 –
-         e0f1d2c3b4a59687  unknown  10.0.0.3:18180  a       171      –      –                 –
+         Node              State    Address         Zone  Speaks  Homes  Lag    Hints  Under-replicated  Role
+         3b6a27bcceb6a42d  alive    10.0.0.1:18180  a     1         172  3 min      0                 0  asked
+         81bc1f0000000000  suspect  10.0.0.2:18180  a     1         172      –      –                 –
+         e0f1d2c3b4a59687  unknown  10.0.0.3:18180  a     1         171      –      –                 –
         1 of 3 alive
         node  http://127.0.0.1:18181  node_id 3b6a27bcceb6a42d  status healthy  version 0.1.0
           ✓ log      ok
@@ -202,8 +205,8 @@ fn a_cluster_of_one() {
     cluster["nodes_up"] = 1.into();
     cluster["copies"] = 1.into();
     expect_test::expect![[r#"
-         Node              State  Address         Zone  Homes  Lag    Hints  Under-replicated  Role
-         3b6a27bcceb6a42d  alive  10.0.0.1:18180  –       257  12 ms      0                 0  leader, asked
+         Node              State  Address         Zone  Speaks  Homes  Lag    Hints  Under-replicated  Role
+         3b6a27bcceb6a42d  alive  10.0.0.1:18180  –     1         257  12 ms      0                 0  leader, asked
         1 of 1 alive
     "#]]
     .assert_eq(&list(std::slice::from_ref(&alone)));
@@ -213,6 +216,7 @@ fn a_cluster_of_one() {
             nodes up          1 of 1
             leader            3b6a27bcceb6a42d
             epoch             3
+            active version    1
             copies            1
             under-replicated  0 (exact)
             hints pending     0

@@ -4,6 +4,8 @@ use super::node::{EPOCH, HERE, KEY, Node, SOON, element, greeting, question, rec
 use crate::rpc::gather::UNDER_WAY_MAX;
 use crate::rpc::{CallError, Credentials, Scanned};
 use crate::world::World;
+#[cfg(feature = "next")]
+use cluster::control::{Version, Versions};
 use cluster::membership::ClusterKey;
 use cluster::{ClusterId, Epoch, NodeId};
 use model::{Home, RecordId, Stamp};
@@ -44,6 +46,21 @@ async fn every_call_arrives_and_comes_back() {
     }
     let answer = nodes[0].peers.greet(nodes[1].address, greeted, SOON).await.unwrap();
     assert_eq!(answer.greeting.node, nodes[1].id.0);
+}
+
+#[cfg(feature = "next")]
+#[tokio::test]
+async fn a_call_of_the_next_version_is_answered_by_who_speaks_it_and_there_is_no_such_call_elsewhere() {
+    let start = |id, max| {
+        let credentials = Credentials::new(NodeId(id), &KEY, Some(HERE)).speaking(Versions::up_to(Version(max)));
+        Node::start_in(World::machine(), ([127, 0, 0, 1], 0).into(), credentials)
+    };
+    let (asks, next, shipped) = (start(1, 2).await, start(2, 2).await, start(3, 1).await);
+    [&next, &shipped].into_iter().for_each(|other| asks.knows(other));
+    assert_eq!(asks.peers.raised(next.id, SOON).await, Ok(proto::RaisedReply { version: Some(2) }));
+    let refused = asks.peers.raised(shipped.id, SOON).await.unwrap_err();
+    assert!(refused.to_string().starts_with("not understood: no such call"), "{refused}");
+    assert!(asks.report_of(&shipped).await.is_ok(), "other calls go on");
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use model::record::{Predicate, Subject};
 use model::{Home, RecordId, Stamp};
 use prometheus::IntCounterVec;
 use proto::{
-    BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element, ElementsPage, ElementsRequest, FetchReply,
-    FetchRequest, Found, GreetReply, GreetRequest, Greeting, Held, HomeSum, Membership, ProposeReply, ProposeRequest,
-    Question, RaftReply, RaftRequest, Reachable, Record, Refusal, Report, ReportRequest, RootsReply, RootsRequest,
-    ScanEnd, ScanPage, ScanRequest, Standing, State, StoreReply, StoreRequest, TableReply, TableRequest, Verdict,
+    BequeathReply, BequeathRequest, Bequest, BodiesPage, BodiesRequest, ConfirmReply, ConfirmRequest, Element,
+    ElementsPage, ElementsRequest, FetchReply, FetchRequest, Found, GreetReply, GreetRequest, Greeting, Held, HomeSum,
+    Membership, ProposeReply, ProposeRequest, Question, RaftReply, RaftRequest, Reachable, Record, Refusal, Report,
+    ReportRequest, RootsReply, RootsRequest, ScanEnd, ScanPage, ScanRequest, Standing, State, StoreReply, StoreRequest,
+    TableReply, TableRequest, Verdict,
 };
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -228,7 +229,21 @@ impl Service for Fake {
             lags: Vec::new(),
             taken: BTreeSet::new(),
             homes_stray: 0,
+            can_leave: false,
         })
+    }
+
+    async fn bequeath(&self, _: Caller, request: BequeathRequest) -> Result<BequeathReply, Refusal> {
+        let count = match request.what {
+            Bequest::Ids(ids) => ids.len(),
+            Bequest::Records(records) => records.len(),
+        };
+        Ok(BequeathReply { safe: vec![true; count] })
+    }
+
+    #[cfg(feature = "next")]
+    async fn raised(&self, _: Caller, _: proto::RaisedRequest) -> Result<proto::RaisedReply, Refusal> {
+        Ok(proto::RaisedReply { version: Some(proto::RaisedRequest::SINCE) })
     }
 
     async fn store(&self, _: Caller, request: StoreRequest) -> Result<StoreReply, Refusal> {

@@ -1,13 +1,13 @@
 //! Nodes that show certificates: each is taken for who it is, and whoever is nobody gets nothing.
 
-use super::node::{HERE, KEY, Node, SOON, greeting};
+use super::node::{HERE, KEY, Node, SOON, greeting, record};
 use crate::clock::{Clock, SystemClock};
 use crate::identity::Identity;
 use crate::rpc::{CallError, Certificate, Credentials};
 use crate::world::World;
 use cluster::membership::ClusterKey;
 use cluster::{ClusterId, NodeId, NodeKey};
-use proto::{Bytes, GreetRequest, Greeting, RaftKind, RaftRequest};
+use proto::{BequeathReply, BequeathRequest, Bequest, Bytes, GreetRequest, Greeting, RaftKind, RaftRequest};
 use std::path::Path;
 use std::sync::Arc;
 use storage::disk::MemoryDisk;
@@ -163,6 +163,28 @@ async fn a_member_that_is_removed_is_not_answered_any_more_on_any_connection() {
     refused(b.report_of(&a).await, "it was removed, or has not joined");
     takes(&a, &[1, 2]);
     assert!(b.report_of(&a).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_was_removed_may_hand_over_what_it_holds_and_nothing_else() {
+    let (a, b) = (sealed(1, &[1]).await, sealed(2, &[1, 2]).await);
+    b.knows(&a);
+    let bequest = |count: usize| {
+        let records = vec![record(7); count];
+        BequeathRequest { home: records[0].home, what: Bequest::Records(records) }
+    };
+    refused(b.peers.bequeath(a.id, bequest(1), SOON).await, "was not removed from this cluster");
+    a.fake.credentials.set_removed([b.id].into());
+    let many = bequest(200); // far more than a stranger may say
+    assert_eq!(b.peers.bequeath(a.id, many, SOON).await, Ok(BequeathReply { safe: vec![true; 200] }));
+    refused(b.report_of(&a).await, "it was removed, or has not joined");
+    // Nor is a member or somebody else taken for one that was removed.
+    let (member, stranger) = (sealed(3, &[1, 3]).await, sealed(4, &[1, 4]).await);
+    takes(&a, &[1, 3]);
+    for node in [member, stranger] {
+        node.knows(&a);
+        refused(node.peers.bequeath(a.id, bequest(1), SOON).await, "was not removed from this cluster");
+    }
 }
 
 #[tokio::test]

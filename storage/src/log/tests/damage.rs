@@ -5,7 +5,7 @@ use super::*;
 /// A small log: a compacted segment, a sealed one and an open one, stopped in order or not.
 fn small(clean: bool) -> (MemoryDisk, BTreeMap<u64, Position>) {
     let disk = MemoryDisk::new();
-    let settings = Settings { segment_bytes_max: 1024, batch_bytes_max: 700 };
+    let settings = Settings { segment_bytes_max: 1024, batch_bytes_max: 700, version_max: FIRST_VERSION };
     let (mut log, _) = Log::open(Arc::new(disk.clone()), Path::new(DIR), settings, STORE).unwrap();
     let mut expected = BTreeMap::new();
     let mut n = 0;

@@ -12,7 +12,7 @@ fn fixture() -> PathBuf {
 
 /// A log with a frame of every type, a compacted segment, a sealed one and an open one.
 fn write_example(disk: Arc<dyn Disk>, dir: &Path) {
-    let settings = Settings { segment_bytes_max: 1024, batch_bytes_max: 700 };
+    let settings = Settings { segment_bytes_max: 1024, batch_bytes_max: 700, version_max: FIRST_VERSION };
     let (mut log, _) = Log::open(disk, dir, settings, STORE).unwrap();
     let (home, now) = (Home::of_bytes(b"x"), Stamp::from_bits(77));
     let stored = StoredRecord { home, stamp: now, kind: RecordKind::Vote, id: id(300), archive: b"an archive" };

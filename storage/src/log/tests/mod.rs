@@ -7,6 +7,7 @@ mod faults;
 mod format;
 mod full;
 mod room;
+mod versions;
 
 use super::*;
 use crate::disk::{Crash, Disk, MemoryDisk};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 const DIR: &str = "/wal";
 const STORE: [u8; 16] = [7; 16];
 /// Segments so short that a few appends fill one.
-const SMALL: Settings = Settings { segment_bytes_max: 2048, batch_bytes_max: 700 };
+const SMALL: Settings = Settings { segment_bytes_max: 2048, batch_bytes_max: 700, version_max: FIRST_VERSION };
 
 fn open(disk: &MemoryDisk) -> Result<(Log, Recovery), LogError> {
     Log::open(Arc::new(disk.clone()), Path::new(DIR), SMALL, STORE)

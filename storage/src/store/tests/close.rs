@@ -125,6 +125,8 @@ proptest! {
     }
 }
 
+const OWNER: Source = Source::Owner { settled: None };
+
 /// Two stores that own the same homes.
 struct Pair {
     worlds: [World; 2],
@@ -155,8 +157,8 @@ impl Pair {
         self.stores[side] = Some(open(&self.worlds[side]));
     }
 
-    /// `side` takes from the other what that holds and it does not, at most `limit` of it.
-    fn take(&mut self, side: usize, limit: usize) {
+    /// `side` takes from the other, as from `source`, what that holds and it does not, at most `limit` of it.
+    fn take(&mut self, side: usize, limit: usize, source: Source) {
         let own: BTreeSet<_> = below(&self.store(side).1, Stamp::MAX).into_iter().collect();
         let reader = self.store(1 - side).1.clone();
         let differ = below(&reader, Stamp::MAX).into_iter().filter(|element| !own.contains(element)).take(limit);
@@ -166,12 +168,7 @@ impl Pair {
             let record = (0..RECORDS).flat_map(|n| (0..VARIANTS).map(move |v| variant(n, v)));
             let is_it = |record: &Record| record.id() == id && record.envelope().signatures() == signatures.as_slice();
             drop(body);
-            Incoming {
-                record: record.into_iter().find(is_it).unwrap(),
-                stamp,
-                role: Role::Owned,
-                source: Source::Owner { settled: None },
-            }
+            Incoming { record: record.into_iter().find(is_it).unwrap(), stamp, role: Role::Owned, source }
         });
         let incoming: Vec<_> = incoming.collect();
         self.merge(side, incoming);
@@ -226,7 +223,7 @@ proptest! {
                     pair.merge(side, vec![incoming(n, v, at(ms), Source::Other)]);
                 },
                 Move::Close(side, ms) => drop(pair.store(side).1.close(at(ms))),
-                Move::Take(side, limit) => pair.take(side, limit),
+                Move::Take(side, limit) => pair.take(side, limit, OWNER),
                 Move::Pass(ms) => pair.worlds.iter_mut().for_each(|world| world.wall_ms += ms),
                 Move::Crash(side, crash) => pair.crash(side, crash),
             }
@@ -239,8 +236,44 @@ proptest! {
         }
         pair.worlds.iter_mut().for_each(|world| world.wall_ms += 20_000);
         for side in [0, 1, 0] {
-            pair.take(side, usize::MAX);
+            pair.take(side, usize::MAX, OWNER);
         }
+        let [one, other] = [0, 1].map(|side| below(&pair.store(side).1.clone(), Stamp::MAX));
+        prop_assert_eq!(one, other);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn who_follows_an_owner_comes_to_hold_what_that_has_and_changes_nothing_that_it_closed(moves in moves()) {
+        let (mut pair, mut closed, mut frozen) = (Pair::new(), Stamp::ZERO, Below::new());
+        let follow = |pair: &mut Pair, side, limit| {
+            let until = pair.store(0).1.closed();
+            pair.take(side, limit, if side == 0 { Source::Other } else { Source::Followed { until } });
+        };
+        for step in moves {
+            match step {
+                Move::Bring(n, v, ms, to) => for side in (0..2).filter(|side| to >> side & 1 == 1) {
+                    pair.merge(side, vec![incoming(n, v, at(ms), Source::Other)]);
+                },
+                Move::Close(side, ms) => drop(pair.store(side).1.close(at(ms))),
+                Move::Take(side, limit) => follow(&mut pair, side, limit),
+                Move::Pass(ms) => pair.worlds.iter_mut().for_each(|world| world.wall_ms += ms),
+                Move::Crash(side, crash) => pair.crash(side, crash),
+            }
+            let reader = pair.store(0).1.clone();
+            prop_assert_eq!(&below(&reader, closed), &frozen);
+            (closed, frozen) = (reader.closed(), below(&reader, reader.closed()));
+        }
+        pair.worlds.iter_mut().for_each(|world| world.wall_ms += 20_000);
+        for side in [0, 1, 0, 1] {
+            follow(&mut pair, side, usize::MAX);
+        }
+        let [one, other] = [0, 1].map(|side| below(&pair.store(side).1.clone(), Stamp::MAX));
+        prop_assert_eq!(one, other);
+        pair.crash(1, Crash::DropUnsynced);
         let [one, other] = [0, 1].map(|side| below(&pair.store(side).1.clone(), Stamp::MAX));
         prop_assert_eq!(one, other);
     }
@@ -313,7 +346,7 @@ fn a_record_older_than_what_is_closed_is_stamped_anew_and_another_owners_is_not(
     // Another owner held it: the smaller stamp counts again.
     assert_eq!(merge(&mut appender, 1, 0, 400, Source::Owner { settled: None }), Merged::Exists { stamp: at(400) });
     // Others agreed on it: it is taken as it is, though the stamp is greater.
-    assert_eq!(merge(&mut appender, 1, 2, 450, Source::Settled), Merged::Exists { stamp: at(450) });
+    assert_eq!(merge(&mut appender, 1, 2, 450, Source::Followed { until: at(450) }), Merged::Exists { stamp: at(450) });
     let Lookup::Found(found) = reader.get(&record(1).id()).unwrap() else { panic!("it is there") };
     assert_eq!(found.signatures(), variant(1, 2).envelope().signatures());
     assert_eq!(reader.shared.check_all(&mut |_| {}).map_err(|error| error.to_string()), Ok(()));

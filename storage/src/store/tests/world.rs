@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// When the scenarios begin, in milliseconds since the Unix epoch.
 pub(super) const START_MS: u64 = 1_785_000_000_000;
 /// Segments so short that a handful of records fill one.
-const LOG: log::Settings = log::Settings { segment_bytes_max: 8 << 10, batch_bytes_max: 4 << 10 };
+const LOG: log::Settings =
+    log::Settings { segment_bytes_max: 8 << 10, batch_bytes_max: 4 << 10, version_max: log::FIRST_VERSION };
 
 /// Under which the sums of the sets are made.
 pub(super) const SET_KEY: SetKey = SetKey::new([3; 32]);
