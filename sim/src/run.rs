@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How long an answer to a question of the simulation itself may take.
 const QUESTION_DEADLINE: Duration = Duration::from_secs(5);
+/// How long an answer to an operator is waited for: a command waits some seconds for a leader before it is put off.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(15);
 /// How often a condition is looked at that needs questions.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long clients write after everything was mended, before they stop.
@@ -257,7 +259,7 @@ impl Run {
     ///
     /// As [`Run::ask`].
     pub fn ask_admin(&mut self, node: usize, request: Request) -> Result<Result<Answer, Lost>, Failure> {
-        let asked = self.cluster.put_admin(node, request, QUESTION_DEADLINE);
+        let asked = self.cluster.put_admin(node, request, COMMAND_DEADLINE);
         let mut answers = self.answers(&[asked])?;
         Ok(answers.pop().unwrap_or(Err(Lost)))
     }
@@ -268,7 +270,7 @@ impl Run {
     ///
     /// As [`Run::ask`].
     pub fn ask_operators(&mut self, nodes: &[usize], request: &Request) -> Result<Vec<Result<Answer, Lost>>, Failure> {
-        let ask = |node: &usize| self.cluster.put_admin(*node, request.clone(), QUESTION_DEADLINE);
+        let ask = |node: &usize| self.cluster.put_admin(*node, request.clone(), COMMAND_DEADLINE);
         let asked: Vec<_> = nodes.iter().map(ask).collect();
         self.answers(&asked)
     }
