@@ -275,6 +275,11 @@ fn show(report: &mut Report, section: &'static str, made: &[Made], seconds_max: 
         add(&format!("{what}, p99 meanwhile over before"), "times", target, &|made| ratio(made, &made.before));
         add(&format!("{what}, p99 meanwhile over after"), "times", target, &|made| ratio(made, &made.after));
     }
-    let failures = made.iter().flat_map(|made| &made.sent).filter_map(|sent| sent.failure.as_deref());
-    failures.take(5).for_each(|why| eprintln!("failed: {why}"));
+    let failed = made.iter().flat_map(|made| made.sent.iter().map(|sent| (sent, made.during.start)));
+    let failed = failed.filter_map(|(sent, begun)| sent.failure.as_deref().map(|why| (sent.due, begun, why)));
+    failed.take(5).for_each(|(due, begun, why)| {
+        let since =
+            due.saturating_duration_since(begun).as_secs_f64() - begun.saturating_duration_since(due).as_secs_f64();
+        eprintln!("failed {since:.1} s after the command: {why}");
+    });
 }

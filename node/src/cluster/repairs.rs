@@ -32,7 +32,7 @@ const JITTER_MS_MAX: u64 = 100;
 /// How often it is looked who shares homes, and whether this node stood still.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How many records are stored in one step: what a client's write may have to wait for.
-const STORED_AT_ONCE: usize = 128;
+const STORED_AT_ONCE: usize = 32;
 /// How long a call of a session may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -139,7 +139,9 @@ pub(super) async fn compare_by(cluster: &Arc<Cluster>, peer: NodeId, terms: Term
                 }
                 Output::Pull { home, ids } => {
                     let settled = settled.get(&home).copied();
-                    work.push(Box::pin(async move { or_failed(this.pull((peer, settled), epoch, ids).await) }));
+                    work.push(Box::pin(async move {
+                        or_failed(this.pull((peer, settled), epoch, ids).await.map(Input::Pulled))
+                    }));
                 }
                 Output::Push { ids, .. } => {
                     work.push(Box::pin(async move { or_failed(this.push(peer, epoch, ids).await.map(Input::Pushed)) }));
@@ -249,12 +251,12 @@ impl Cluster {
 
     /// Takes records from a peer, of a home that both own by the table of `epoch` and that is `settled` there. What it does
     /// not have whole is left for another time, or for another peer.
-    async fn pull(
+    pub(super) async fn pull(
         self: &Arc<Self>,
         (peer, settled): (NodeId, Option<Stamp>),
         epoch: Epoch,
         ids: BTreeSet<RecordId>,
-    ) -> Result<Input, CallError> {
+    ) -> Result<BTreeSet<RecordId>, CallError> {
         let mut pages =
             self.peers.bodies(peer, BodiesRequest { ids: ids.into_iter().collect() }, CALL_DEADLINE).await?;
         let mut pulled = BTreeSet::new();
@@ -268,7 +270,7 @@ impl Cluster {
                 pulled.extend(self.take_over((peer, settled), epoch, held.by_ref().take(STORED_AT_ONCE)).await?);
             }
         }
-        Ok(Input::Pulled(pulled))
+        Ok(pulled)
     }
 
     /// Stores records that a peer sent, and rests. Returns which of them are here then.

@@ -13,6 +13,7 @@ use super::position::Position;
 use super::report::{Damage, DamageKind};
 use super::segment::{SEGMENT_HEADER, SegmentHeader, file_name};
 use super::shared::{Segment, Shared, failed};
+use super::spare::CHUNK;
 use super::walk::{Found, Piece, pieces};
 use crate::disk::DiskFile;
 use model::Stamp;
@@ -273,6 +274,8 @@ struct Rewrite {
     frames: u32,
     /// Where the last batch ended.
     end: u32,
+    /// How many bytes before that were written since the last sync.
+    unsynced: u32,
     /// The pairs of all frames so far.
     pairs: Vec<u8>,
     /// The old seal: its `at` and its reason.
@@ -297,6 +300,7 @@ impl Rewrite {
             buffer: vec![0; wide(BATCH_HEADER)],
             frames: 0,
             end: SEGMENT_HEADER,
+            unsynced: 0,
             pairs: Vec::new(),
             seal: (0, SealReason::Full),
             last: (SEGMENT_HEADER, none),
@@ -340,10 +344,19 @@ impl Rewrite {
         self.kept += 1;
     }
 
-    /// Writes the batch if it is long enough; `number` is that of the last old batch in it.
+    /// Writes the batch if it is long enough, and syncs now and then; `number` is that of the last old batch in it.
     fn flush_if_long(&mut self, number: u64) -> io::Result<()> {
         let is_long = self.frames > 0 && narrow(self.buffer.len()) >= self.batch_bytes_max;
-        if is_long { self.flush(number) } else { Ok(()) }
+        if !is_long {
+            return Ok(());
+        }
+        self.unsynced = self.unsynced.saturating_add(narrow(self.buffer.len()));
+        self.flush(number)?;
+        if self.unsynced >= CHUNK {
+            self.unsynced = 0;
+            self.file.sync_data()?;
+        }
+        Ok(())
     }
 
     fn flush(&mut self, number: u64) -> io::Result<()> {

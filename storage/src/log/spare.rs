@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) const SPARE: &str = "spare.tmp";
 /// The name of a file that an append prepares because there is no spare.
 pub(super) const NEXT: &str = "next.tmp";
-/// How much is written at once, in bytes.
-const CHUNK: u32 = 1 << 20;
+/// How much may be written before it is synced, in bytes: a sync of a whole segment at once holds up those of the appends.
+pub(super) const CHUNK: u32 = 1 << 20;
 
 /// The preparing of the next segment, to be run outside the append path.
 #[derive(Debug)]
@@ -80,6 +80,9 @@ fn zero_filled(disk: &dyn Disk, path: &Path, length: u32) -> io::Result<()> {
         let wanted = CHUNK.min(length - at);
         file.write_all_at(zeros.get(..super::bytes::wide(wanted)).unwrap_or(&zeros), u64::from(at))?;
         at += wanted;
+        if at < length {
+            file.sync_data()?;
+        }
     }
     debug_assert!(length >= SEGMENT_HEADER, "settings are checked when the log is opened");
     file.sync_all()

@@ -5,7 +5,9 @@
 use super::error::{ReadError, StoreError};
 use super::shared::{Shared, State};
 use super::summary::{Garbage, all_superseded, superseded, superseded_position};
+use crate::index::Batch;
 use crate::index::entry::{IdEntry, Table, entry_id};
+use crate::log::ReadError as LogReadError;
 use crate::log::{Compacted, Damage, Frame, Item, Knowledge, LogError, Lost, Position, Scrubber};
 use crate::stored::StoredRecord;
 use model::{Home, RecordId};
@@ -13,6 +15,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+
+/// How many entries are taken out in one batch.
+const FORGOTTEN_AT_ONCE: usize = 64;
 
 /// Maintains a store. More than one does no harm.
 #[derive(Debug)]
@@ -85,17 +90,18 @@ impl Maintenance {
             let is_clean = !known.in_doubt && compacted.damages.is_empty();
             // Damaged bytes that were copied aside may be of any frame.
             let is_gone = is_clean && shared.compactor.has_copies(segment).is_ok_and(|has| !has);
-            let forgotten = if is_gone { superseded } else { Vec::new() };
+            if is_gone {
+                shared.forget(superseded)?;
+            }
             let _writer = shared.writer();
             shared.with_index(|index| {
                 let key = Garbage::key(segment);
                 let now = index.get(&key)?.as_deref().and_then(Garbage::decode).unwrap_or_default();
-                let mut batch = crate::index::Batch::default();
+                let mut batch = Batch::default();
                 match now.without(before) {
                     Garbage { bytes: 0, erased: 0 } => batch.delete(key),
                     left => batch.put(key, left.encode()),
                 }
-                forgotten.into_iter().for_each(|key| batch.delete(key));
                 Ok(index.apply(batch)?)
             })?;
             return Ok(Some(compacted));
@@ -123,6 +129,34 @@ impl Maintenance {
         found.bytes = progress.bytes;
         found.finished = progress.complete;
         Ok(found)
+    }
+
+    /// The records of which a segment holds the only copy here, and which cannot be read; erased ones are none. Cost: a look
+    /// at every `i` entry, and all records of the segment are read. Memory: 48 bytes for each of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the index or the disk refuses; damage is no error.
+    pub fn unreadable_in(&self, segment: u32) -> Result<Vec<(Home, RecordId)>, ReadError> {
+        let mut places = Vec::new();
+        self.shared.with_index(|index| {
+            index.scan(&Table::Id.prefix(), &[], &mut |key, value| {
+                let here = entry_id(key).zip(IdEntry::decode(value));
+                let here = here.filter(|(_, entry)| entry.position.segment == segment && !entry.erased);
+                places.extend(here.map(|(id, entry)| (entry.position, entry.length, entry.home, id)));
+                ControlFlow::Continue(())
+            })?;
+            Ok(())
+        })?;
+        let mut unreadable = Vec::new();
+        for (position, length, home, id) in places {
+            match self.shared.log.read(position, length) {
+                Ok(_) => {}
+                Err(LogReadError::Damaged(_) | LogReadError::Gone(_)) => unreadable.push((home, id)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(unreadable)
     }
 
     /// The segments that are due, those with erased bodies first, then by garbage.
@@ -257,5 +291,16 @@ impl Shared {
             })?;
             Ok(keys)
         })
+    }
+
+    /// Takes out entries that nobody looks for any more, some at a time: readers and the writer wait while a batch is applied.
+    fn forget(&self, keys: Vec<Vec<u8>>) -> Result<(), ReadError> {
+        let mut keys = keys.into_iter().peekable();
+        while keys.peek().is_some() {
+            let mut batch = Batch::default();
+            keys.by_ref().take(FORGOTTEN_AT_ONCE).for_each(|key| batch.delete(key));
+            self.with_index(|index| Ok(index.apply(batch)?))?;
+        }
+        Ok(())
     }
 }
