@@ -29,7 +29,7 @@ impl AskError {
     pub(crate) fn told(self, who: NodeId) -> ReadError {
         match self {
             Self::Own(error) => error,
-            Self::Call(_) => ReadError::Unavailable { who: format!("node {who}"), retry_after_s: 1 },
+            Self::Call(why) => ReadError::Unavailable { who: format!("node {who} ({why})"), retry_after_s: 1 },
         }
     }
 }

@@ -124,7 +124,7 @@ impl Cluster {
         let mut epoch = self.epoch();
         let mut machine = Read::start(self.read_settings(), epoch, &self.candidates(home), self.now(), &mut out);
         loop {
-            for output in out.drain(..) {
+            for output in std::mem::take(&mut out) {
                 match output {
                     Output::Ask(node) => {
                         let (this, request) = (Arc::clone(self), request.clone());
@@ -142,6 +142,11 @@ impl Cluster {
                     }
                     Output::Reply(Outcome::Unavailable) => return Err(self.nobody(home, why)),
                 }
+            }
+            if self.epoch() > epoch {
+                epoch = self.epoch();
+                machine.reroute(epoch, &self.candidates(home), self.now(), &mut out);
+                continue;
             }
             let input = tokio::select! {
                 biased;
@@ -165,10 +170,6 @@ impl Cluster {
                 () = self.sleep_until(machine.wake_at()) => Input::Tick,
             };
             machine.handle(input, self.now(), &mut out);
-            if self.epoch() > epoch {
-                epoch = self.epoch();
-                machine.reroute(epoch, &self.candidates(home), self.now(), &mut out);
-            }
         }
     }
 
