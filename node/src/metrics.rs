@@ -43,6 +43,10 @@ pub struct Metrics {
     pub scrub_bytes: IntCounter,
     /// Damaged places that are known and not served.
     pub scrub_damaged: IntGauge,
+    /// How many records cannot be read.
+    damaged_records: IntGauge,
+    /// How many were healed.
+    pub healed_records: IntCounter,
     /// What the present pass has met so far; not exported.
     scrub_damaged_this_pass: IntGauge,
     /// 1 while writes are refused because the disk is full.
@@ -130,6 +134,14 @@ impl Metrics {
             scrub_bytes: IntCounter::new("stemedb_scrub_bytes_total", "Bytes that the scrubber has read.")?,
             scrub_damaged: IntGauge::new("stemedb_scrub_damaged", "Damaged places of the log, known and not served.")?,
             scrub_damaged_this_pass: IntGauge::new("scrub_damaged_this_pass", "Not exported.")?,
+            damaged_records: IntGauge::new(
+                "stemedb_damaged_records",
+                "Records that this node cannot read and is asking other owners for.",
+            )?,
+            healed_records: IntCounter::new(
+                "stemedb_healed_records_total",
+                "Damaged records that were fetched from another owner and written again.",
+            )?,
             disk_full: IntGauge::new("stemedb_disk_full", "1 while writes are refused for lack of room, else 0.")?,
             ready: IntGauge::new("stemedb_ready", "1 if the node is ready for traffic, else 0.")?,
             members: IntGaugeVec::new(
@@ -196,6 +208,8 @@ impl Metrics {
             Box::new(self.scrub_passes.clone()),
             Box::new(self.scrub_bytes.clone()),
             Box::new(self.scrub_damaged.clone()),
+            Box::new(self.damaged_records.clone()),
+            Box::new(self.healed_records.clone()),
             Box::new(self.disk_full.clone()),
             Box::new(self.ready.clone()),
             Box::new(self.members.clone()),
@@ -261,6 +275,11 @@ impl Metrics {
         if pass_finished || this_pass > self.scrub_damaged.get() {
             self.scrub_damaged.set(this_pass);
         }
+    }
+
+    /// Notes how many records cannot be read.
+    pub fn set_damaged(&self, records: usize) {
+        self.damaged_records.set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
     /// Notes how this node's copies stand. A peer that is not named any more is not shown any more.

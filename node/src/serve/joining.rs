@@ -161,6 +161,7 @@ impl Doors {
         tasks.spawn(member_only(Arc::clone(&cluster), cluster::close));
         tasks.spawn(member_only(Arc::clone(&cluster), move |cluster| cluster::repair(cluster, jitter)));
         tasks.spawn(member_only(Arc::clone(&cluster), cluster::replay));
+        tasks.spawn(member_only(Arc::clone(&cluster), cluster::heal));
         tasks.spawn(member_only(Arc::clone(&cluster), cluster::hand_over));
         tasks.spawn(cluster::bequeath(Arc::clone(&cluster)));
         let expect = settings.bootstrap_expect.map_or(0, |expect| usize::try_from(expect).unwrap_or(usize::MAX));

@@ -2,6 +2,7 @@
 //!
 //! It knows no other node. Every call waits until the work is done, or the node stops.
 
+use super::damaged::Damaged;
 use super::gate::{Passed, Submission, Then, Verdicts};
 use super::lanes::Lanes;
 pub(crate) use super::state::ClockWord;
@@ -174,6 +175,11 @@ impl Local {
     /// Stops the node: what it kept can no longer be told.
     pub(crate) fn stop_for_good(&self, error: &dyn std::error::Error) {
         self.state.stop_for_good(super::chain(error));
+    }
+
+    /// The records that cannot be read.
+    pub(crate) fn damaged(&self) -> &Damaged {
+        &self.state.damaged
     }
 
     /// Where the node counts.

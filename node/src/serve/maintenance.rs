@@ -6,6 +6,7 @@ use super::state::NodeState;
 use super::writer::Job;
 use crate::world::Workers;
 use ::cluster::reconcile::pace::REST;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -99,12 +100,25 @@ impl Caretaker {
                 for damage in &scrubbed.damages {
                     tracing::error!(%damage, "the scrubber found damage; what was there is not served");
                 }
+                let segments: BTreeSet<_> = scrubbed.damages.iter().map(|damage| damage.segment).collect();
+                segments.into_iter().for_each(|segment| self.note_unreadable(segment));
                 for (position, id) in &scrubbed.misnamed {
                     tracing::error!(%position, %id, "the scrubber found a record that does not hash to its id");
                 }
             }
             Err(error) => tracing::error!(error = &error as &dyn Error, "the scrubber cannot read the log"),
         }
+    }
+
+    /// Has the others asked for what cannot be read of a segment.
+    fn note_unreadable(&self, segment: u32) {
+        match self.maintenance.unreadable_in(segment) {
+            Ok(found) => self.state.damaged.note(found),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn Error, "it cannot be told yet which records are damaged")
+            }
+        }
+        self.state.metrics.set_damaged(self.state.damaged.count());
     }
 
     fn compact(&mut self) {

@@ -8,6 +8,7 @@
 //! requests, those in flight answered, the gate drained, the last commit made, the log sealed.
 
 mod daemon;
+mod damaged;
 mod database;
 mod date;
 mod gate;

@@ -1,5 +1,6 @@
 //! What a node knows about its own condition, shared by everything that reports on it. It decides nothing.
 
+use super::damaged::Damaged;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ pub(crate) enum ClockWord {
 pub(super) struct NodeState {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
+    pub(super) damaged: Damaged,
     clock_trouble: Mutex<Option<String>>,
     clock_word: Mutex<ClockWord>,
     disk_full: Mutex<bool>,
@@ -32,7 +34,15 @@ impl NodeState {
         let (fatal, _) = watch::channel(None);
         let clock_trouble = Mutex::new(None);
         let clock_word = Mutex::new(ClockWord::Unheard);
-        Self { clock, metrics, clock_trouble, clock_word, disk_full: Mutex::new(false), fatal }
+        Self {
+            clock,
+            metrics,
+            damaged: Damaged::default(),
+            clock_trouble,
+            clock_word,
+            disk_full: Mutex::new(false),
+            fatal,
+        }
     }
 
     /// The last word on the clock.

@@ -52,6 +52,8 @@ pub enum Bug {
     NextWrittenBeforeActive,
     /// What the newest version that a node speaks brought is sent, whatever is active.
     NextSentBeforeActive,
+    /// What the scrubber finds damaged is counted, and nobody is asked for it.
+    DamageOnlyCounted,
 }
 
 impl Bug {
@@ -78,6 +80,7 @@ impl Bug {
         Self::NewOwnerServesBeforeFrontier,
         Self::NextWrittenBeforeActive,
         Self::NextSentBeforeActive,
+        Self::DamageOnlyCounted,
     ];
 
     /// Its name, as it is asked for.
@@ -104,6 +107,7 @@ impl Bug {
             Self::NewOwnerServesBeforeFrontier => "new_owner_serves_before_frontier",
             Self::NextWrittenBeforeActive => "next_written_before_active",
             Self::NextSentBeforeActive => "next_sent_before_active",
+            Self::DamageOnlyCounted => "damage_only_counted",
         }
     }
 

@@ -32,7 +32,7 @@ pub use no_second_founding::NoSecondFounding;
 pub use nobody_drops_what_owners_lack::NobodyDropsWhatOwnersLack;
 pub use nobody_leaves_with_what_owners_lack::NobodyLeavesWithWhatOwnersLack;
 pub use nobody_takes_what_is_not_its_own::NobodyTakesWhatIsNotItsOwn;
-pub use on_disk::{OnDisk, Unreadable};
+pub use on_disk::{OnDisk, Unreadable, places_on};
 pub use one_cluster_only::OneClusterOnly;
 pub use one_id_one_body::OneIdOneBody;
 pub use one_leader_per_term::OneLeaderPerTerm;

@@ -5,12 +5,13 @@
 use crate::cluster::{LOG_SEGMENT_BYTES, WAL_DIR};
 use crate::world::HostDisk;
 use model::set::SetKey;
-use model::{Home, Stamp};
+use model::{Home, RecordId, Stamp};
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use storage::disk::{Crash, Disk as _};
 use storage::index::Engine;
-use storage::log::{self, Frame, Item, Log, Position};
+use storage::log::{self, FRAME_HEADER, Frame, Item, Log, Position};
 use storage::store::{Element, Lookup, OpenReport, Reader, Settings, Setup, Store};
 use storage::stored::StoredRecord;
 
@@ -30,6 +31,7 @@ pub struct Unreadable(pub(super) String);
 pub struct OnDisk {
     reader: Reader,
     report: OpenReport,
+    is_rotten: bool,
 }
 
 impl OnDisk {
@@ -52,7 +54,7 @@ impl OnDisk {
             wall_ms: 0,
         });
         let (_, reader, report) = opened.map_err(|error| Unreadable(error.to_string()))?;
-        Ok(Self { reader, report })
+        Ok(Self { reader, report, is_rotten: disk.is_rotten() })
     }
 
     /// The record of that id.
@@ -60,15 +62,15 @@ impl OnDisk {
     /// # Errors
     ///
     /// [`Unreadable`].
-    pub fn get(&self, id: &model::RecordId) -> Result<Lookup, Unreadable> {
+    pub fn get(&self, id: &RecordId) -> Result<Lookup, Unreadable> {
         self.reader.get(id).map_err(|error| Unreadable(error.to_string()))
     }
 
-    /// All records, in the order of the log.
+    /// All records that can be read, in the order of the log.
     ///
     /// # Errors
     ///
-    /// [`Unreadable`], also if a part of the log is damaged.
+    /// [`Unreadable`], also if a part of the log is damaged and the disk was not.
     pub fn records(&self) -> Result<Vec<StoredRecord>, Unreadable> {
         let mut records = Vec::new();
         let exported = self.reader.export(Position::START, &mut |record| {
@@ -78,6 +80,7 @@ impl OnDisk {
         let exported = exported.map_err(|error| Unreadable(error.to_string()))?;
         match exported.damages.first() {
             None => Ok(records),
+            Some(_) if self.is_rotten => Ok(records),
             Some(damage) => Err(Unreadable(damage.to_string())),
         }
     }
@@ -122,8 +125,30 @@ impl OnDisk {
 ///
 /// # Errors
 ///
-/// [`Unreadable`], also if a part of the log is damaged.
+/// [`Unreadable`], also if a part of the log is damaged and the disk was not.
 pub(super) fn frames_on(disk: &HostDisk, visit: &mut dyn FnMut(Frame<'_>)) -> Result<(), Unreadable> {
+    frames_with_places(disk, &mut |_, frame| visit(frame))
+}
+
+/// Where the durable records of a disk lie, in the order of the log: the file, and a byte of it that belongs to the record.
+/// Compacted segments are left out.
+///
+/// # Errors
+///
+/// As [`OnDisk::read`].
+pub fn places_on(disk: &HostDisk) -> Result<Vec<(RecordId, PathBuf, usize)>, Unreadable> {
+    let mut places = Vec::new();
+    frames_with_places(disk, &mut |position, frame| {
+        if let Frame::Record(record) = frame {
+            let Position { segment, at } = position;
+            let file = Path::new(WAL_DIR).join(format!("{segment:010}-0000.log"));
+            places.push((record.id, file, at as usize + FRAME_HEADER));
+        }
+    })?;
+    Ok(places)
+}
+
+fn frames_with_places(disk: &HostDisk, visit: &mut dyn FnMut(Position, Frame<'_>)) -> Result<(), Unreadable> {
     let copy = disk.fork();
     copy.crash(Crash::DropUnsynced);
     if copy.list(WAL_DIR.as_ref()).map_or(true, |names| names.is_empty()) {
@@ -134,11 +159,14 @@ pub(super) fn frames_on(disk: &HostDisk, visit: &mut dyn FnMut(Frame<'_>)) -> Re
     let mut damaged = None;
     let scanned = log.reader().scan(Position::START, &mut |item| {
         match item {
-            Item::Frame(_, frame) => visit(frame),
+            Item::Frame(position, frame) => visit(position, frame),
             Item::Damage(damage) => damaged = damaged.take().or(Some(damage.to_string())),
         }
         ControlFlow::Continue(())
     });
     scanned.map_err(|error| Unreadable(error.to_string()))?;
-    damaged.map_or(Ok(()), |damage| Err(Unreadable(damage)))
+    match damaged {
+        Some(damage) if !disk.is_rotten() => Err(Unreadable(damage)),
+        _ => Ok(()),
+    }
 }

@@ -37,6 +37,7 @@ fn scenario_for(bug: Bug) -> &'static str {
         Bug::WipedFounderFoundsAgain => "a_node_is_replaced",
         Bug::MinMergeBelowClosedFrontier => "late_hints",
         Bug::NextWrittenBeforeActive | Bug::NextSentBeforeActive => "rolling_upgrade",
+        Bug::DamageOnlyCounted => "disks_rot",
     }
 }
 

@@ -13,11 +13,13 @@ mod clock_skew;
 mod cluster_key_rotates_with_a_node_away;
 mod coordinator_dies;
 mod disk_lost_while_another_is_away;
+mod disks_rot;
 mod failing_fsync;
 mod founding;
 mod kill_any_node;
 mod late_hints;
 mod lost_disk;
+mod mixed_versions_for_a_day;
 mod one_kill;
 mod one_node_power_loss;
 mod partition;
@@ -57,7 +59,7 @@ pub struct Scenario {
     pub invariants: fn() -> Vec<Box<dyn Invariant>>,
 }
 
-/// All scenarios.
+/// The scenarios that run unless others are named.
 pub const ALL: &[Scenario] = &[
     a_node_is_drained::SCENARIO,
     a_node_is_replaced::SCENARIO,
@@ -71,6 +73,7 @@ pub const ALL: &[Scenario] = &[
     cluster_key_rotates_with_a_node_away::SCENARIO,
     coordinator_dies::SCENARIO,
     disk_lost_while_another_is_away::SCENARIO,
+    disks_rot::SCENARIO,
     failing_fsync::SCENARIO,
     founding::SCENARIO,
     kill_any_node::SCENARIO,
@@ -93,10 +96,18 @@ pub const ALL: &[Scenario] = &[
     two_changes_at_once::SCENARIO,
 ];
 
+/// Scenarios that take minutes a seed: they run where they are named.
+pub const LONG: &[Scenario] = &[mixed_versions_for_a_day::SCENARIO];
+
 impl Scenario {
+    /// All there are.
+    pub fn every() -> impl Iterator<Item = &'static Self> {
+        ALL.iter().chain(LONG)
+    }
+
     /// The scenario of that name.
     pub fn named(name: &str) -> Option<&'static Self> {
-        ALL.iter().find(|scenario| scenario.name == name)
+        Self::every().find(|scenario| scenario.name == name)
     }
 }
 

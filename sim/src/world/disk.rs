@@ -55,6 +55,8 @@ struct State {
     fuse: Option<u64>,
     /// Syncs do nothing.
     lies: bool,
+    /// Bytes have changed by themselves.
+    is_rotten: bool,
     /// How often what is durable may have changed: of each folder by itself, and of all of them.
     changes: (BTreeMap<PathBuf, u64>, u64),
     journal: Journal,
@@ -71,6 +73,7 @@ impl HostDisk {
             failing_syncs: 0,
             fuse: None,
             lies: false,
+            is_rotten: false,
             changes: (BTreeMap::new(), 0),
             journal: Journal::new(),
         })))
@@ -110,6 +113,18 @@ impl HostDisk {
         self.state().lies = true;
     }
 
+    /// Changes a byte that is on the medium, and tells nobody. Returns whether there is one.
+    pub fn rot(&self, path: &Path, offset: usize) -> bool {
+        let mut state = self.state();
+        state.is_rotten = true;
+        state.memory.flip(path, offset, 1)
+    }
+
+    /// Whether bytes have changed by themselves: then some of what its log held may be damaged.
+    pub fn is_rotten(&self) -> bool {
+        self.state().is_rotten
+    }
+
     /// Makes the power fail at the `call`-th call from now on, from 1: it and all after it fail. Whoever drives the
     /// simulation asks [`HostDisk::is_blown`] and ends the process.
     pub fn arm_fuse(&self, call: u64) {
@@ -140,6 +155,7 @@ impl HostDisk {
         self.crash(Crash::KeepAll);
         let mut state = self.state();
         state.memory = MemoryDisk::new();
+        state.is_rotten = false;
         state.journal.replaced();
     }
 
