@@ -121,6 +121,7 @@ impl Cluster {
         let request = ScanRequest { homes: [home].into_iter().collect(), ..request };
         let (mut out, mut calls, mut answers) = (Vec::new(), FuturesUnordered::new(), BTreeMap::new());
         let mut why = None;
+        let mut news = self.newest.subscribe();
         let mut epoch = self.epoch();
         let mut machine = Read::start(self.read_settings(), epoch, &self.candidates(home), self.now(), &mut out);
         loop {
@@ -145,6 +146,7 @@ impl Cluster {
             }
             if self.epoch() > epoch {
                 epoch = self.epoch();
+                answers.clear();
                 machine.reroute(epoch, &self.candidates(home), self.now(), &mut out);
                 continue;
             }
@@ -167,6 +169,7 @@ impl Cluster {
                         input
                     }
                 },
+                Ok(()) = news.changed() => continue,
                 () = self.sleep_until(machine.wake_at()) => Input::Tick,
             };
             machine.handle(input, self.now(), &mut out);

@@ -1,13 +1,16 @@
-//! Which records this node knows of and cannot read any more, until it has them whole again.
+//! Which records this node knows of and cannot read, until it has them whole again.
 //!
-//! The scrubber finds them, the cluster heals them. What there is no room for is found again by the next pass.
+//! The scrubber finds them, the cluster heals them. What there is no room for is found again by a later pass.
 
+use ::cluster::Millis;
 use model::{Home, RecordId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many are known at most.
 const DAMAGED_MAX: usize = 65_536;
+/// How long a record rests that others were asked for, and how long at most: twice as long each time.
+const RESTS: (Millis, Millis) = (Millis(1_000), Millis(60_000));
 
 /// The damaged records of a node.
 #[derive(Debug, Default)]
@@ -16,8 +19,10 @@ pub(crate) struct Damaged(Mutex<BTreeMap<RecordId, Lost>>);
 #[derive(Debug)]
 struct Lost {
     home: Home,
-    /// How often others were asked for it.
-    asked: u32,
+    /// When others are asked for it next.
+    due: Millis,
+    /// How long it rests after that.
+    rest: Millis,
 }
 
 impl Damaged {
@@ -26,7 +31,7 @@ impl Damaged {
         let mut all = self.lock();
         for (home, id) in found {
             if all.len() < DAMAGED_MAX {
-                all.entry(id).or_insert(Lost { home, asked: 0 });
+                all.entry(id).or_insert(Lost { home, due: Millis(0), rest: RESTS.0 });
             }
         }
     }
@@ -36,30 +41,26 @@ impl Damaged {
         self.lock().len()
     }
 
-    /// Up to `limit` of some homes, those first that others were asked for least. They count as asked for.
-    pub(crate) fn to_ask(&self, limit: usize, is_meant: impl Fn(Home) -> bool) -> BTreeSet<RecordId> {
+    /// Up to `limit` of those that are due, the longest due first. They are due again after a rest.
+    pub(crate) fn take_due(&self, now: Millis, limit: usize) -> BTreeMap<RecordId, Home> {
         let mut all = self.lock();
-        let mut wanted: Vec<_> = all.iter_mut().filter(|(_, lost)| is_meant(lost.home)).collect();
-        wanted.sort_by_key(|(id, lost)| (lost.asked, **id));
-        wanted.truncate(limit);
+        let mut due: Vec<_> = all.iter_mut().filter(|(_, lost)| lost.due <= now).collect();
+        due.sort_by_key(|(id, lost)| (lost.due, **id));
+        due.truncate(limit);
         let ask = |(id, lost): (&RecordId, &mut Lost)| {
-            lost.asked = lost.asked.saturating_add(1);
-            *id
+            lost.due = now + lost.rest;
+            lost.rest = (lost.rest + lost.rest).min(RESTS.1);
+            (*id, lost.home)
         };
-        wanted.into_iter().map(ask).collect()
+        due.into_iter().map(ask).collect()
     }
 
-    /// These are here whole.
-    pub(crate) fn healed<'i>(&self, ids: impl IntoIterator<Item = &'i RecordId>) {
+    /// These can be read, or are none of this node's any more.
+    pub(crate) fn forget<'i>(&self, ids: impl IntoIterator<Item = &'i RecordId>) {
         let mut all = self.lock();
         for id in ids {
             all.remove(id);
         }
-    }
-
-    /// Keeps those of some homes only.
-    pub(crate) fn retain(&self, holds: impl Fn(Home) -> bool) {
-        self.lock().retain(|_, lost| holds(lost.home));
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RecordId, Lost>> {
@@ -68,22 +69,20 @@ impl Damaged {
 }
 
 #[test]
-fn who_was_asked_for_least_is_next_and_there_is_an_end_to_what_is_known() {
-    let (here, there) = (Home::GLOBAL, Home::of_bytes(b"elsewhere"));
+fn who_was_not_asked_for_is_next_rests_grow_and_there_is_an_end_to_what_is_known() {
     let ids: Vec<_> = (0..4_u8).map(|byte| RecordId([byte; 32])).collect();
     let damaged = Damaged::default();
-    damaged.note(ids.iter().map(|id| (here, *id)));
-    let ask = |limit| damaged.to_ask(limit, |home| home == here).into_iter().collect::<Vec<_>>();
-    assert_eq!([ask(3), ask(3)], [ids[..3].to_vec(), vec![ids[0], ids[1], ids[3]]]);
-    damaged.healed(&ids[..3]);
-    damaged.note([(there, ids[0])]);
-    assert_eq!((ask(9), damaged.count()), (vec![ids[3]], 2));
-    damaged.retain(|home| home == there);
-    assert_eq!(damaged.count(), 1);
+    damaged.note(ids.iter().map(|id| (Home::GLOBAL, *id)));
+    let ask = |now, limit| damaged.take_due(Millis(now), limit).into_keys().collect::<Vec<_>>();
+    assert_eq!([ask(1, 3), ask(2, 3), ask(3, 3)], [ids[..3].to_vec(), ids[3..].to_vec(), vec![]]);
+    assert_eq!((ask(1_001, 9), ask(1_002, 9)), (ids[..3].to_vec(), ids[3..].to_vec()));
+    assert_eq!((ask(3_000, 9), ask(3_001, 9)), (vec![], ids[..3].to_vec()), "two seconds the second time");
+    damaged.forget(&ids[..3]);
+    assert_eq!((ask(9_000_000, 9), damaged.count()), (ids[3..].to_vec(), 1));
     damaged.note((0..=DAMAGED_MAX as u64).map(|number| {
         let mut bytes = [7; 32];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
-        (here, RecordId(bytes))
+        (Home::GLOBAL, RecordId(bytes))
     }));
     assert_eq!(damaged.count(), DAMAGED_MAX);
 }

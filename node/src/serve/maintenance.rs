@@ -12,11 +12,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::disk::Disk;
-use storage::log::SpareJob;
+use storage::log::{Damage, SpareJob};
 use storage::store::Maintenance;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, WeakSender};
 
+/// How much damage is known at most to concern no record any more; the rest is looked at in every pass.
+const HEALED_MAX: usize = 4_096;
 /// How often the caretaker looks for something to do when nobody asks.
 const PERIOD: Duration = Duration::from_millis(250);
 /// Scrubbing and measuring happen once in so many periods: once a second.
@@ -37,6 +39,8 @@ pub(super) struct Caretaker {
     pub(super) db_dir: PathBuf,
     /// How fast the log is re-read; 0 for not at all.
     pub(super) scrub_bytes_per_second: u64,
+    /// Damage where no record is any more that is needed: segment, generation, from and to.
+    pub(super) healed: BTreeSet<(u32, u32, u32, u32)>,
 }
 
 impl Caretaker {
@@ -100,8 +104,7 @@ impl Caretaker {
                 for damage in &scrubbed.damages {
                     tracing::error!(%damage, "the scrubber found damage; what was there is not served");
                 }
-                let segments: BTreeSet<_> = scrubbed.damages.iter().map(|damage| damage.segment).collect();
-                segments.into_iter().for_each(|segment| self.note_unreadable(segment));
+                self.note_unreadable(&scrubbed.damages);
                 for (position, id) in &scrubbed.misnamed {
                     tracing::error!(%position, %id, "the scrubber found a record that does not hash to its id");
                 }
@@ -110,12 +113,21 @@ impl Caretaker {
         }
     }
 
-    /// Has the others asked for what cannot be read of a segment.
-    fn note_unreadable(&self, segment: u32) {
-        match self.maintenance.unreadable_in(segment) {
-            Ok(found) => self.state.damaged.note(found),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn Error, "it cannot be told yet which records are damaged")
+    /// Has the others asked for what cannot be read where there is damage.
+    fn note_unreadable(&mut self, damages: &[Damage]) {
+        for damage in damages {
+            let place = (damage.segment, damage.generation, damage.from, damage.to);
+            if self.healed.contains(&place) {
+                continue;
+            }
+            match self.maintenance.unreadable_in(damage) {
+                Ok(found) if found.is_empty() && self.healed.len() < HEALED_MAX => {
+                    self.healed.insert(place);
+                }
+                Ok(found) => self.state.damaged.note(found),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn Error, "it cannot be told yet which records are damaged")
+                }
             }
         }
         self.state.metrics.set_damaged(self.state.damaged.count());

@@ -304,6 +304,7 @@ fn start_loops(
         wal_dir: wal_dir.clone(),
         db_dir: db_dir.clone(),
         scrub_bytes_per_second: settings.scrub_bytes_per_second,
+        healed: std::collections::BTreeSet::new(),
     };
     let writer = Writer {
         clock_word: ClockWord::Unheard,

@@ -116,8 +116,9 @@ impl HostDisk {
     /// Changes a byte that is on the medium, and tells nobody. Returns whether there is one.
     pub fn rot(&self, path: &Path, offset: usize) -> bool {
         let mut state = self.state();
-        state.is_rotten = true;
-        state.memory.flip(path, offset, 1)
+        let is_changed = state.memory.flip(path, offset, 1);
+        state.is_rotten |= is_changed;
+        is_changed
     }
 
     /// Whether bytes have changed by themselves: then some of what its log held may be damaged.

@@ -165,7 +165,7 @@ impl Compactor {
         let ceiling = shared.manifest().ceiling;
         let header = SegmentHeader { number: old.number(), generation, store: shared.store, ceiling };
         file.write_all_at(&header.encode(), 0).map_err(failed("write a compacted segment"))?;
-        let mut rewrite = Rewrite::new(file, old.owner, shared.settings.batch_bytes_max);
+        let mut rewrite = Rewrite::new(file, old.owner, shared.settings.batch_bytes_max.min(CHUNK));
         let mut walk = old.walk();
         loop {
             let (from, number) = match walk.step().map_err(failed("read a segment"))? {

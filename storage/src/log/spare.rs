@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) const SPARE: &str = "spare.tmp";
 /// The name of a file that an append prepares because there is no spare.
 pub(super) const NEXT: &str = "next.tmp";
-/// How much may be written before it is synced, in bytes: a sync of a whole segment at once holds up those of the appends.
+/// How much may be written beside the appends before it is synced, in bytes: a sync of a whole segment holds up theirs.
 pub(super) const CHUNK: u32 = 1 << 20;
 
 /// The preparing of the next segment, to be run outside the append path.
@@ -45,7 +45,7 @@ impl SpareJob {
     /// [`LogError::DiskFull`] or [`LogError::Io`]; the log is none the worse and offers the job again.
     pub fn run(&self) -> Result<(), LogError> {
         let Shared { disk, dir, settings, .. } = self.shared.as_ref();
-        let made = prepare(disk.as_ref(), &dir.join(SPARE), settings.segment_bytes_max);
+        let made = prepare(disk.as_ref(), &dir.join(SPARE), settings.segment_bytes_max, CHUNK);
         if made.is_ok() {
             self.finished.store(true, Ordering::Relaxed);
             *self.shared.spare() = Spare::Ready;
@@ -62,9 +62,10 @@ impl Drop for SpareJob {
     }
 }
 
-/// Makes a file of `length` zeros, durably but for its directory entry; none is left behind if that fails.
-pub(super) fn prepare(disk: &dyn Disk, path: &Path, length: u32) -> io::Result<()> {
-    let made = zero_filled(disk, path, length);
+/// Makes a file of `length` zeros, durably but for its directory entry, with a sync whenever `synced_every` bytes were written;
+/// none is left behind if that fails.
+pub(super) fn prepare(disk: &dyn Disk, path: &Path, length: u32, synced_every: u32) -> io::Result<()> {
+    let made = zero_filled(disk, path, length, synced_every);
     if made.is_err() {
         // If this fails too, the next start removes it.
         drop(disk.remove(path));
@@ -72,16 +73,17 @@ pub(super) fn prepare(disk: &dyn Disk, path: &Path, length: u32) -> io::Result<(
     made
 }
 
-fn zero_filled(disk: &dyn Disk, path: &Path, length: u32) -> io::Result<()> {
+fn zero_filled(disk: &dyn Disk, path: &Path, length: u32, synced_every: u32) -> io::Result<()> {
     let file = disk.create(path)?;
     let zeros = vec![0; super::bytes::wide(CHUNK.min(length))];
-    let mut at = 0;
+    let (mut at, mut synced) = (0, 0);
     while at < length {
         let wanted = CHUNK.min(length - at);
         file.write_all_at(zeros.get(..super::bytes::wide(wanted)).unwrap_or(&zeros), u64::from(at))?;
         at += wanted;
-        if at < length {
+        if at < length && at - synced >= synced_every {
             file.sync_data()?;
+            synced = at;
         }
     }
     debug_assert!(length >= SEGMENT_HEADER, "settings are checked when the log is opened");

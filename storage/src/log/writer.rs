@@ -271,7 +271,7 @@ impl Log {
         }
         drop(spare);
         let Shared { disk, dir, settings, .. } = self.shared.as_ref();
-        prepare(disk.as_ref(), &dir.join(NEXT), settings.segment_bytes_max)
+        prepare(disk.as_ref(), &dir.join(NEXT), settings.segment_bytes_max, settings.segment_bytes_max)
             .map_err(failed("prepare the next segment"))?;
         Ok(NEXT)
     }

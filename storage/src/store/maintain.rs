@@ -131,18 +131,24 @@ impl Maintenance {
         Ok(found)
     }
 
-    /// The records of which a segment holds the only copy here, and which cannot be read; erased ones are none. Cost: a look
-    /// at every `i` entry, and all records of the segment are read. Memory: 48 bytes for each of them.
+    /// The records that lie where there is damage and cannot be read; erased ones are none. Cost: a look at every `i` entry,
+    /// and the records there are read: of a compacted segment all, for its positions are no offsets. Memory: 48 bytes for
+    /// each of them.
     ///
     /// # Errors
     ///
     /// [`ReadError`] if the index or the disk refuses; damage is no error.
-    pub fn unreadable_in(&self, segment: u32) -> Result<Vec<(Home, RecordId)>, ReadError> {
+    pub fn unreadable_in(&self, damage: &Damage) -> Result<Vec<(Home, RecordId)>, ReadError> {
         let mut places = Vec::new();
+        let is_there = |entry: &IdEntry| {
+            let IdEntry { position, length, .. } = *entry;
+            let overlaps = position.at < damage.to && damage.from < position.at.saturating_add(length);
+            position.segment == damage.segment && (overlaps || damage.generation > 0)
+        };
         self.shared.with_index(|index| {
             index.scan(&Table::Id.prefix(), &[], &mut |key, value| {
                 let here = entry_id(key).zip(IdEntry::decode(value));
-                let here = here.filter(|(_, entry)| entry.position.segment == segment && !entry.erased);
+                let here = here.filter(|(_, entry)| !entry.erased && is_there(entry));
                 places.extend(here.map(|(id, entry)| (entry.position, entry.length, entry.home, id)));
                 ControlFlow::Continue(())
             })?;
@@ -294,6 +300,7 @@ impl Shared {
     }
 
     /// Takes out entries that nobody looks for any more, some at a time: readers and the writer wait while a batch is applied.
+    /// The writer's lock is not needed: nobody else changes or reads entries of frames that are gone.
     fn forget(&self, keys: Vec<Vec<u8>>) -> Result<(), ReadError> {
         let mut keys = keys.into_iter().peekable();
         while keys.peek().is_some() {
