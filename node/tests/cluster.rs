@@ -195,3 +195,37 @@ fn a_third_copy_is_made_of_everything_when_an_operator_asks_for_it() {
     });
     cluster.stop();
 }
+
+#[test]
+fn a_byte_that_changed_on_the_disk_of_an_owner_is_noticed_and_the_record_fetched_from_another() {
+    let mut cluster = Cluster::start(3);
+    let records: Vec<_> = (0..20).map(|number| named(&format!("claim-{number}"))).collect();
+    records.iter().for_each(|record| drop(store(&cluster.clients[0], "/v1/assert", record)));
+    let held = cluster.own_records(0);
+    let number = records.iter().position(|record| held.contains(&record.id().to_string())).unwrap();
+    cluster.terminate(0);
+    let needle = format!("test://claim-{number}");
+    let changed = std::fs::read_dir(cluster.data_dir(0).join("wal")).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        let mut bytes = if path.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
+        let place = bytes.windows(needle.len()).position(|window| window == needle.as_bytes());
+        place.is_some_and(|place| {
+            bytes[place] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            true
+        })
+    });
+    assert!(changed, "the claim is not in the log");
+    cluster.run(0);
+    until("it is ready again", || cluster.ready(0));
+    until("the damaged record is healed", || {
+        let told =
+            ["healed_records_total", "damaged_records"].map(|name| metric(&cluster, 0, &format!("stemedb_{name}")));
+        if told == [1.0, 0.0] { Ok(()) } else { Err(format!("{told:?}: {}", cluster.said(0))) }
+    });
+    // Alone it has nobody to ask.
+    [1, 2].into_iter().for_each(|node| cluster.terminate(node));
+    let reply = cluster.clients[0].get(&format!("/v1/records/{}", records[number].id()), &[]).unwrap();
+    assert_eq!(reply.body, envelope_json(records[number].envelope()));
+    cluster.stop();
+}

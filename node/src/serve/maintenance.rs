@@ -118,6 +118,7 @@ impl Caretaker {
         for damage in damages {
             let place = (damage.segment, damage.generation, damage.from, damage.to);
             if self.healed.contains(&place) {
+                self.maintenance.mend(damage);
                 continue;
             }
             match self.maintenance.unreadable_in(damage) {

@@ -11,7 +11,7 @@ use crate::log::ReadError as LogReadError;
 use crate::log::{Compacted, Damage, Frame, Item, Knowledge, LogError, Lost, Position, Scrubber};
 use crate::stored::StoredRecord;
 use model::{Home, RecordId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ const FORGOTTEN_AT_ONCE: usize = 64;
 pub struct Maintenance {
     shared: Arc<Shared>,
     scrubber: Scrubber,
+    /// Segments in which damage concerns no record any more.
+    mended: BTreeSet<u32>,
 }
 
 /// What a stretch of scrubbing found.
@@ -42,7 +44,7 @@ pub struct Scrubbed {
 impl Maintenance {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let scrubber = shared.log.scrubber();
-        Self { shared, scrubber }
+        Self { shared, scrubber, mended: BTreeSet::new() }
     }
 
     /// Takes one step of what is due to the index: rebuilding it, comparing it with the log after an unclean stop, or taking
@@ -66,8 +68,14 @@ impl Maintenance {
         matches!(self.shared.state(), State::Rebuilding { .. })
     }
 
+    /// Has the segment of a damage rewritten by [`Maintenance::compact`] in which no record cannot be read any more, once it is
+    /// sealed: until then exports and scans tell of the damage.
+    pub fn mend(&mut self, damage: &Damage) {
+        self.mended.insert(damage.segment);
+    }
+
     /// Rewrites the sealed segment that gains most from it, if one holds an erased body or more garbage than the setting
-    /// allows. Reads and appends go on. Returns what came of it; `None` if no segment is due.
+    /// allows, or was named to [`Maintenance::mend`]. Reads and appends go on. Returns what came of it; `None` if no segment is due.
     ///
     /// # Errors
     ///
@@ -87,6 +95,7 @@ impl Maintenance {
                 Err(LogError::NotSealed(_)) => continue,
                 compacted => compacted?,
             };
+            self.mended.remove(&segment);
             let is_clean = !known.in_doubt && compacted.damages.is_empty();
             // Damaged bytes that were copied aside may be of any frame.
             let is_gone = is_clean && shared.compactor.has_copies(segment).is_ok_and(|has| !has);
@@ -178,7 +187,13 @@ impl Maintenance {
         let settings = &self.shared.place.settings;
         let bytes_max = u64::from(settings.log.segment_bytes_max) * u64::from(settings.garbage_percent_max) / 100;
         let open = self.shared.log.end().segment;
-        due.retain(|(segment, garbage)| *segment < open && (garbage.erased > 0 || garbage.bytes > bytes_max));
+        let is_due = |segment: &u32, garbage: &Garbage| {
+            garbage.erased > 0 || garbage.bytes > bytes_max || self.mended.contains(segment)
+        };
+        let unnamed: Vec<_> =
+            self.mended.iter().filter(|segment| due.iter().all(|(other, _)| other != *segment)).collect();
+        due.extend(unnamed.into_iter().map(|segment| (*segment, Garbage::default())));
+        due.retain(|(segment, garbage)| *segment < open && is_due(segment, garbage));
         due.sort_by_key(|(segment, garbage)| (garbage.erased == 0, u64::MAX - garbage.bytes, *segment));
         Ok(due)
     }

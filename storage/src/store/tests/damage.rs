@@ -211,6 +211,49 @@ fn any_byte_of_one_copy_of_an_erasure_may_be_wrong() {
     assert_eq!(reader.get(&record(FEW - 1).id()).unwrap(), Lookup::Erased(erasure));
 }
 
+#[test]
+fn the_scrubber_finds_which_records_cannot_be_read_until_they_are_healed_also_in_a_compacted_segment() {
+    for is_compacted in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let world = filled(Engine::Memory, dir.path());
+        let (mut appender, reader, _) = world.open();
+        if is_compacted {
+            appender.erase(record(1).id(), agent(0), at()).unwrap();
+            while appender.maintenance().compact().unwrap().is_some() {}
+        }
+        let (id, home) = (record(2).id(), record(2).home());
+        let (position, length) = place(&reader, 2);
+        if is_compacted {
+            let file = segment_file(&world.disk, position.segment);
+            let bytes = world.disk.open(&file).unwrap();
+            let mut content = vec![0; usize::try_from(bytes.length().unwrap()).unwrap()];
+            bytes.read_exact_at(&mut content, 0).unwrap();
+            let at = content.windows(32).position(|window| window == id.0).unwrap();
+            assert!(world.disk.flip(&file, at, 4));
+        } else {
+            damage(&world, &reader, 2);
+        }
+        assert!(matches!(reader.get(&id).unwrap(), Lookup::Damaged(_)), "{length} bytes at {position}");
+        let mut maintenance = appender.maintenance();
+        let damages = maintenance.scrub(u64::MAX).unwrap().damages;
+        let unreadable =
+            || damages.iter().flat_map(|damage| maintenance.unreadable_in(damage).unwrap()).collect::<Vec<_>>();
+        assert_eq!(unreadable(), [(home, id)], "compacted: {is_compacted}");
+        appender.append(vec![record(2)], world.wall_ms).unwrap();
+        assert_eq!(unreadable(), []);
+        assert!(matches!(reader.get(&id).unwrap(), Lookup::Found(_)));
+        assert_eq!(reader.verify(&mut |_| {}).unwrap().damages.len(), damages.len());
+        while maintenance.compact().unwrap().is_some() {}
+        assert_eq!(reader.verify(&mut |_| {}).unwrap().damages.len(), damages.len(), "nobody asked for it");
+        damages.iter().for_each(|damage| maintenance.mend(damage));
+        while maintenance.compact().unwrap().is_some() {}
+        assert!(reader.verify(&mut |_| {}).unwrap().is_sound());
+        for n in (0..FEW).filter(|n| *n != 1) {
+            assert!(matches!(reader.get(&record(n).id()).unwrap(), Lookup::Found(_)), "{n}");
+        }
+    }
+}
+
 /// Turns a bit in the frame of the hint of a record, near its end.
 fn damage_hint(world: &World, reader: &Reader, n: usize) {
     let (_, entry) = reader.shared.hint_of(&record(n).id()).unwrap().unwrap();
