@@ -29,7 +29,11 @@ impl Cluster {
     pub(crate) async fn change(&self, change: Change, plan_only: bool) -> Result<Changed, ChangeError> {
         let command = self.command(change).await?;
         let state = self.control_state();
+        let not_ready = |what| ChangeError::Read(ReadError::NotReady { what: format!("the control plane: {what}") });
         if self.control.get().is_none() {
+            if !self.is_alone() {
+                return Err(not_ready("it does not run yet".to_owned()));
+            }
             let what = "this node is alone: give it a cluster key (`stemedb keygen --cluster`, cluster_key_file) and start \
                         it again before others join";
             return Err(ChangeError::Refused(what.to_owned()));
@@ -50,7 +54,6 @@ impl Cluster {
         if plan_only {
             return Ok(changed);
         }
-        let not_ready = |what| ChangeError::Read(ReadError::NotReady { what: format!("the control plane: {what}") });
         match self.carry_out_in_time(&command).await.map_err(not_ready)? {
             Outcome::Changed | Outcome::Unchanged => {}
             Outcome::Refused(refusal) => return Err(refuse(refusal)),
