@@ -9,7 +9,7 @@ use ::cluster::control::{Command, Member, Outcome, Refusal, State, Version};
 use ::cluster::placement::Table;
 use api::database::{Addresses, Candidate, Change, ChangeError, Changed, Moves, NodeName, ReadError, Share, Speaks};
 use proto::Greeting;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long this node may take to know of a change that was decided.
@@ -39,7 +39,7 @@ impl Cluster {
             return Err(ChangeError::Refused(what.to_owned()));
         }
         let told = |refusal: Refusal| match (refusal, &command) {
-            (Refusal::Mute(..), Command::Activate(version)) => self.mute(*version),
+            (Refusal::Mute(..), Command::Activate(version)) => self.mute(*version, &BTreeMap::new()),
             _ => None,
         };
         let refuse = |refusal: Refusal| ChangeError::Refused(told(refusal).unwrap_or_else(|| refusal.to_string()));
@@ -47,8 +47,8 @@ impl Cluster {
         if let Command::Activate(version) = &command
             && state.active_version() < Some(*version)
         {
-            self.hear_members().await;
-            self.mute(*version).map_or(Ok(()), |mute| Err(ChangeError::Refused(mute)))?;
+            let said = self.hear_members().await;
+            self.mute(*version, &said).map_or(Ok(()), |mute| Err(ChangeError::Refused(mute)))?;
         }
         let changed = changed(&state, &then, !plan_only);
         if plan_only {

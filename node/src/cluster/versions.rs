@@ -8,6 +8,7 @@ use super::founder::GREET_DEADLINE;
 use ::cluster::control::{Member, Version, Versions};
 use ::cluster::{Millis, NodeId};
 use futures_util::future::join_all;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -106,36 +107,31 @@ impl Cluster {
         ))
     }
 
-    /// Hears anew from every member that answers: one that went back to the build before may not have told the control plane
-    /// yet.
-    pub(super) async fn hear_members(&self) {
+    /// Hears anew from every member, and returns what those say that they speak who answer: one that went back to the build before
+    /// may not have told the control plane yet. What the others said once may be older than what the control plane knows.
+    pub(super) async fn hear_members(&self) -> BTreeMap<NodeId, Versions> {
         let state = self.control_state();
         let others = state.members().into_iter().flatten().filter(|(node, _)| **node != self.me);
-        join_all(others.map(|(_, member)| self.greet(member.rpc, false, GREET_DEADLINE))).await;
+        let heard = join_all(others.map(|(node, member)| async move {
+            let greeting = self.greet(member.rpc, false, GREET_DEADLINE).await.ok()?.greeting;
+            let version = |number| u16::try_from(number).ok().map(Version);
+            Some((*node, Versions { min: version(greeting.protocol_min)?, max: version(greeting.protocol_max)? }))
+        }));
+        heard.await.into_iter().flatten().chain([(self.me, self.speaks)]).collect()
     }
 
-    /// The members that do not speak a version, by the control plane or by the last that they said of themselves, for people.
-    pub(super) fn mute(&self, version: Version) -> Option<String> {
+    /// The members that do not speak a version, by the control plane or by what they `said` just now, for people.
+    pub(super) fn mute(&self, version: Version, said: &BTreeMap<NodeId, Versions>) -> Option<String> {
         let state = self.control_state();
-        let said = |node: NodeId, member: &Member| [Some(member.versions), self.last_said(node)];
         let speaks = |(node, member): (&NodeId, &Member)| {
-            let mute = said(*node, member).into_iter().flatten().find(|versions| !versions.speak(version));
+            let told = [Some(member.versions), said.get(node).copied()];
+            let mute = told.into_iter().flatten().find(|versions| !versions.speak(version));
             mute.map(|versions| format!("{node} speaks {versions}"))
         };
         let mute: Vec<_> = state.members().into_iter().flatten().filter_map(speaks).collect();
         (!mute.is_empty()).then(|| {
             format!("not every member speaks version {version}: {}. Upgrade or remove them first", mute.join(", "))
         })
-    }
-
-    /// What a node said last that it speaks, if it said so to this process.
-    fn last_said(&self, node: NodeId) -> Option<Versions> {
-        if node == self.me {
-            return Some(self.speaks);
-        }
-        let greeting = self.neighbour(node)?;
-        let version = |number| u16::try_from(number).ok().map(Version);
-        Some(Versions { min: version(greeting.protocol_min)?, max: version(greeting.protocol_max)? })
     }
 }
 
