@@ -78,6 +78,8 @@ fn activate(run: &mut Run, nodes: &[usize]) -> Result<usize, Failure> {
     let away = run.any_node();
     let is_away = run.chance.below(2) == 0;
     if is_away {
+        // It must have said to the control plane what it speaks: nobody activates what a member may not speak.
+        ask_for(run, nodes, &json!({"change": "activate", "version": NEXT, "plan": true}))?;
         run.cluster.kill(away);
         run.trouble();
     }
